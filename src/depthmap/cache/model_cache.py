@@ -1,0 +1,141 @@
+"""The model cache as users see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import settings as environment
+from ..catalog import ModelSpec
+from ..download import Progress
+from ..errors import UsageError
+from ..settings import Settings
+from ..store.names import FORMATS, TENSOR_FORMATS
+from . import report
+from .shelf import Shelf
+
+
+class ModelCache:
+    """The models on this machine.
+
+    Parameters
+    ----------
+    cache_dir : path, optional
+        Where they are; by default ``DEPTHMAP_CACHE_DIR``, else ``~/.cache/depthmap/models``.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Names are taken in any case of letters. Methods raise the errors of `depthmap.errors`; none leaves a file that
+    looks whole and is not.
+    """
+
+    def __init__(
+        self, cache_dir: str | os.PathLike[str] | None = None, settings: Settings | None = None
+    ) -> None:
+        self.settings = (settings or environment.from_environment()).with_cache_dir(cache_dir)
+        self.shelf = Shelf(self.settings)
+
+    @property
+    def cache_dir(self) -> Path:
+        """The cache directory."""
+        return self.shelf.store.root
+
+    def spec(self, name: str) -> ModelSpec:
+        """Return the model of that name, or raise UnknownModel."""
+        return self.shelf.spec(name)
+
+    def is_cached(self, name: str, format: str | None = None) -> bool:
+        """Tell whether a model's tensors (or the file of one format) are in the cache; embedded does not count."""
+        if format is not None and format not in FORMATS:
+            raise UsageError(f"{format!r} is no format of the cache", "", f"Use one of {', '.join(FORMATS)}.")
+        have = set(self.shelf.cached(name.lower()))
+        return format in have if format else bool(have & set(TENSOR_FORMATS))
+
+    def models(self, format: str | None = None) -> list[dict[str, Any]]:
+        """Return one entry per model of the catalogue and of the cache; see `report.rows`."""
+        return report.rows(self.shelf, format)
+
+    def info(self) -> dict[str, Any]:
+        """Return what the cache holds; see `report.info`."""
+        return report.info(self.shelf)
+
+    def detail(self, name: str) -> dict[str, Any]:
+        """Return provenance, digests and use of one cached model; see `report.detail`."""
+        return report.detail(self.shelf, self.spec(name).slug)
+
+    def stats(self) -> dict[str, Any]:
+        """Return totals and health; see `report.stats`."""
+        return report.stats(self.shelf)
+
+    def download(
+        self, name: str, formats: Sequence[str] = TENSOR_FORMATS, progress: Progress | None = None
+    ) -> dict[str, Path]:
+        """Cache a model in ``formats`` and return {format: path}; see `fetch.fetch`."""
+        from .fetch import fetch
+
+        return fetch(self.shelf, self.spec(name), formats, progress)
+
+    def export(
+        self, name: str, target: str | os.PathLike[str], format: str = "", *, replace: bool = True
+    ) -> Path:
+        """Write a model as pt, h5, safetensors or pkl to ``target``; see `transfer.export`."""
+        from .transfer import export
+
+        return export(self.shelf, self.spec(name), Path(target), format, replace=replace)
+
+    def import_file(self, source: str | os.PathLike[str], name: str, *, replace: bool = False) -> ModelSpec:
+        """Take a checkpoint into the cache under ``name``; see `transfer.import_file`."""
+        from .transfer import import_file
+
+        return import_file(self.shelf, Path(source), name, replace=replace)
+
+    def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:
+        """Take what torch.hub downloaded; see `transfer.adopt`."""
+        from .transfer import adopt
+
+        return adopt(self.shelf, self.spec(name), dry_run=dry_run)
+
+    def verify(self, name: str | None = None, progress: Progress | None = None) -> list[dict[str, Any]]:
+        """Read every byte of one model's files, or of all; see `upkeep.verify`."""
+        from .upkeep import verify
+
+        slugs = [self.spec(name).slug] if name else list(self.shelf.store.files())
+        return verify(self.shelf, slugs, progress)
+
+    def repair(self, name: str, progress: Progress | None = None) -> list[dict[str, Any]]:
+        """Replace a model's damaged files; see `upkeep.repair`."""
+        from .upkeep import repair
+
+        return repair(self.shelf, self.spec(name), progress)
+
+    def optimize(self, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+        """Remove corrupted files, duplicates and stale partial files; see `upkeep.optimize`."""
+        from .upkeep import optimize
+
+        return optimize(self.shelf, progress, dry_run=dry_run)
+
+    def delete(self, name: str) -> list[Path]:
+        """Remove one model from the cache; return the files that went."""
+        from .upkeep import delete
+
+        return delete(self.shelf, self.spec(name).slug)
+
+    def clear(self) -> list[Path]:
+        """Remove all models from the cache, and nothing that is not ours; return the files that went."""
+        from .upkeep import clear
+
+        return clear(self.shelf)
+
+    def pin(self, name: str, pinned: bool = True) -> None:
+        """Keep a model from being evicted, or no longer."""
+        from .upkeep import pin
+
+        pin(self.shelf, self.spec(name), pinned)
+
+    def evict(self, max_bytes: int, *, dry_run: bool = False) -> list[str]:
+        """Remove the least recently used models until at most ``max_bytes`` are left; see `upkeep.evict`."""
+        from .upkeep import evict
+
+        return evict(self.shelf, max_bytes, dry_run=dry_run)

@@ -1,0 +1,132 @@
+"""What is in the cache, as builtins. Imports nothing heavy: `depthmap models list` runs on it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from .shelf import Shelf
+
+_LARGE = 5e9
+_CLUTTERED = 50
+MB = 1e6
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _file(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    return {
+        "size_mb": round(status.st_size / MB, 3),
+        "path": str(path),
+        "last_modified": _date(status.st_mtime),
+    }
+
+
+def info(shelf: Shelf) -> dict[str, Any]:
+    """Return what the cache holds: cache_dir, models {slug: {formats, total_size_mb, last_modified}}, totals.
+
+    Sizes are in MB (10⁶ bytes), dates ISO 8601 in UTC. Files that are not ours are not counted.
+    """
+    models = {}
+    for slug, paths in shelf.store.files().items():
+        entries = {format: _file(path) for format, path in paths.items()}
+        models[slug] = {
+            "formats": entries,
+            "total_size_mb": round(sum(e["size_mb"] for e in entries.values()), 3),
+            "last_modified": max(e["last_modified"] for e in entries.values()),
+        }
+    counts = Counter(format for model in models.values() for format in model["formats"])
+    return {
+        "cache_dir": str(shelf.store.root),
+        "models": models,
+        "total_size_mb": round(sum(m["total_size_mb"] for m in models.values()), 3),
+        "total_files": sum(counts.values()),
+        "formats": dict(counts),
+    }
+
+
+def stats(shelf: Shelf) -> dict[str, Any]:
+    """Return totals, the largest and the smallest model, and ``cache_health``.
+
+    That is "large" above 5 GB, else "cluttered" above 50 files, else "good".
+    """
+    content = info(shelf)
+    sizes = {slug: model["total_size_mb"] for slug, model in content["models"].items()}
+    total, files = content["total_size_mb"], content["total_files"]
+    health = "large" if total * MB > _LARGE else "cluttered" if files > _CLUTTERED else "good"
+
+    def named(slug: str | None) -> dict[str, Any] | None:
+        return {"name": slug, "size_mb": sizes[slug]} if slug else None
+
+    return {
+        "total_models": len(sizes),
+        "total_size_mb": total,
+        "total_files": files,
+        "formats": content["formats"],
+        "average_model_size_mb": round(total / len(sizes), 3) if sizes else 0.0,
+        "largest_model": named(max(sizes, key=sizes.__getitem__, default=None)),
+        "smallest_model": named(min(sizes, key=sizes.__getitem__, default=None)),
+        "cache_health": health,
+    }
+
+
+def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
+    """Return one entry per model, the catalogue's first: name, slug, status, formats, size_mb, pinned, about.
+
+    ``status`` is "cached", "embedded" or "available" (known, to be downloaded); ``format`` keeps the models that
+    are cached in it.
+    """
+    cached = shelf.store.files()
+    specs = {
+        slug: shelf.catalog.get(slug)
+        for slug in [*shelf.catalog, *(s for s in cached if s not in shelf.catalog)]
+    }
+    out: list[dict[str, Any]] = []
+    for slug, spec in specs.items():
+        paths = cached.get(slug, {})
+        manifest = shelf.store.known(slug) if "pkl" in paths else None
+        spec = spec or (manifest.spec if manifest else None)
+        has_tensors = bool(set(paths) - {"pkl"})
+        embedded = bool(spec and spec.embedded)
+        size = sum(path.stat().st_size for path in paths.values())
+        out.append(
+            {
+                "name": spec.name if spec else slug,
+                "slug": slug,
+                "status": "cached"
+                if has_tensors
+                else "embedded"
+                if embedded
+                else "available"
+                if spec and spec.url
+                else "incomplete",
+                "formats": list(paths),
+                "size_mb": round(size / MB, 3),
+                "download_mb": round(spec.bytes / MB, 3) if spec and spec.url else 0.0,
+                "pinned": bool(manifest and manifest.pinned),
+                "parameters": spec.parameters if spec else 0,
+                "licence": spec.licence if spec else "unknown",
+                "about": spec.about if spec else "",
+            }
+        )
+    return [row for row in out if format is None or format in row["formats"]]
+
+
+def detail(shelf: Shelf, slug: str) -> dict[str, Any]:
+    """Return what is known of one cached model beyond its files: provenance, digests, use."""
+    manifest = shelf.store.known(slug)
+    used = shelf.store.last_used(slug)
+    return {
+        "provenance": dict(manifest.provenance) if manifest else {},
+        "sha256": {format: record.digest.sha256 for format, record in manifest.files.items()}
+        if manifest
+        else {},
+        "pinned": bool(manifest and manifest.pinned),
+        "network": manifest.spec.network if manifest else "unknown",
+        "last_used": _date(used) if used else None,
+    }

@@ -1,0 +1,202 @@
+"""Models in and out of the cache: import, export, adoption of what torch.hub has downloaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace as replace_layout
+from pathlib import Path
+
+from .. import formats
+from ..catalog import ModelSpec
+from ..errors import ExportError, FileError, ModelUnavailable, UnrecognisedFile, UsageError
+from ..formats import TensorInfo
+from ..store import Manifest, digest_file
+from ..store.commit import publish as publish_file
+from ..store.commit import require_space, staged, writing
+from ..store.names import TENSOR_FORMATS, slug_of
+from .check import first_whole
+from .fetch import provenance
+from .shelf import Shelf, identify
+
+EXPORTS = ("pt", "h5", "safetensors", "pkl")
+
+
+def source_of(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path]:
+    """Return the format and path of a whole file of a model, cached or embedded.
+
+    Raises
+    ------
+    ModelUnavailable
+        When there is none.
+    """
+    if found := first_whole(shelf, spec):
+        return found
+    if embedded := shelf.embedded(spec):
+        return "pt", embedded
+    raise ModelUnavailable(
+        "the model is not cached", spec.name, f"Run 'depthmap models download --model {spec.name}' first."
+    )
+
+
+def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, replace: bool = True) -> Path:
+    """Write a model to ``target`` as pt, h5, safetensors, or pkl (its metadata); return where it is.
+
+    The format follows the suffix of ``target`` where none is given. A file appears whole or not at all.
+
+    Raises
+    ------
+    ModelUnavailable
+        When the model is neither cached nor embedded.
+    ExportError
+        When the target cannot be written, or exists and ``replace`` is False.
+    """
+    target = target.expanduser().absolute()
+    format = format or target.suffix.lstrip(".").lower()
+    if format not in EXPORTS:
+        raise UsageError(
+            f"{format or 'no suffix'!r} is no format to export to",
+            target,
+            f"Use one of {', '.join(EXPORTS)}.",
+        )
+    if target.is_dir() or not target.parent.is_dir():
+        what = "it is a directory" if target.is_dir() else "its directory does not exist"
+        raise ExportError(
+            f"the model cannot be written there: {what}", target, "Name a file in an existing directory."
+        )
+    if target.exists() and not replace:
+        raise ExportError(
+            "the file exists and was left as it is", target, "Choose another name, or remove it first."
+        )
+    found, source = source_of(shelf, spec)
+    try:
+        require_space(target.parent, source.stat().st_size)
+        with staged(target.parent, f".{target.name}") as temporary:
+            _write(shelf, spec, format, temporary, found, source)
+            publish_file(temporary, target)
+    except FileError:
+        raise
+    except OSError as error:
+        raise ExportError(
+            f"the model cannot be written there: {error.strerror}", target, "Choose another place."
+        ) from error
+    return target
+
+
+def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str, source: Path) -> None:
+    cached = shelf.store.path(spec.slug, format) if format in TENSOR_FORMATS else None
+    if format == "pkl":
+        manifest = shelf.store.known(spec.slug) or Manifest(spec, {"how": "embedded in the package"})
+        target.write_bytes(manifest.dumps())
+    elif format == found:
+        shutil.copyfile(source, target)
+    elif (
+        cached
+        and shelf.store.record(spec.slug, format)
+        and cached.is_file()
+        and not shelf.store.verify(spec.slug, format)
+    ):
+        shutil.copyfile(cached, target)
+    else:
+        formats.get(format).save(formats.load(source), target, {"spec": spec.to_dict()})
+
+
+def import_file(
+    shelf: Shelf, source: Path, name: str, *, wanted: tuple[str, ...] = TENSOR_FORMATS, replace: bool = False
+) -> ModelSpec:
+    """Take a checkpoint into the cache under ``name``; return what it is.
+
+    Its network is recognised by its tensors' names and shapes. A flat ``.pt`` is kept byte for byte, any other
+    file is rewritten.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When its tensors fit no network, with what was found and what was expected.
+    UnsafeFile, ModelFileCorrupted
+        When it is hostile or damaged.
+    UsageError
+        When the name is taken.
+    """
+    source = source.expanduser().absolute()
+    slug = slug_of(name)
+    if not source.is_file():
+        raise UsageError("there is no such file", source, "Name a .pt, .h5 or .safetensors checkpoint.")
+    if source.suffix.lower() in (".pkl", ".pickle"):
+        raise UnrecognisedFile(
+            "a .pkl holds a model's description, not its tensors", source, "Import the .pt or the .h5."
+        )
+    format = formats.format_of(source)
+    layout = formats.scan(source)
+    tensors = formats.load(source)
+    if not layout.tensors:  # a checkpoint of torch before 1.6 tells its tensors only when it is read
+        layout = replace_layout(
+            layout,
+            tensors={key: TensorInfo("float32", tuple(tensor.shape), 0) for key, tensor in tensors.items()},
+        )
+    spec = identify(name, layout, shelf.catalog)
+    with shelf.store.lock(slug):
+        digest = digest_file(source)
+        catalogued = shelf.catalog.get(slug)
+        if catalogued and digest.sha256 != catalogued.sha256:
+            raise UsageError(
+                f"{catalogued.name} names the published checkpoint, and this is another file",
+                source,
+                "Choose another --name.",
+            )
+        if shelf.cached(slug) and not catalogued and not replace:
+            raise UsageError(
+                f"the cache has a model {slug!r}",
+                source,
+                "Choose another --name, or replace it with --force.",
+            )
+        spec = catalogued or spec
+        require_space(shelf.store.root, digest.size * len(wanted))
+        manifest = Manifest(spec, provenance(str(source), digest.sha256, "imported"))
+        for target in wanted:
+            with shelf.store.staging(slug, target) as temporary:
+                if target == format == "pt" and layout.mapped:
+                    shutil.copyfile(source, temporary)
+                else:
+                    formats.get(target).save(tensors, temporary, {"spec": spec.to_dict()})
+                manifest = shelf.store.add(manifest, slug, target, temporary)
+    return spec
+
+
+def hub_directory() -> Path:
+    """Return where torch.hub keeps its checkpoints."""
+    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Path | None:
+    """Take a model that torch.hub has downloaded into the cache; return the file it was, or None.
+
+    The file is hard-linked where the disk allows it, else copied; its SHA-256 must be the published one.
+    """
+    for name in spec.hub_names:
+        source = hub_directory() / name
+        if not source.is_file() or source.stat().st_size != spec.bytes:
+            continue
+        digest = digest_file(source)
+        if digest.sha256 != spec.sha256:
+            continue
+        if not dry_run:
+            with shelf.store.lock(spec.slug), shelf.store.staging(spec.slug, "pt") as temporary:
+                _link_or_copy(source, temporary)
+                manifest = shelf.store.known(spec.slug) or Manifest(spec)
+                manifest = Manifest(
+                    spec, provenance(str(source), digest.sha256, "adopted"), manifest.files, manifest.pinned
+                )
+                shelf.store.add(manifest, spec.slug, "pt", temporary, digest)
+        return source
+    return None
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        with writing(target):
+            require_space(target.parent, source.stat().st_size)
+            shutil.copyfile(source, target)

@@ -1,0 +1,234 @@
+"""The models that depthmap knows: data only.
+
+Checkpoint facts (bytes, SHA-256, pre-processing) are those of the public releases of isl-org/MiDaS; see the
+table in ``docs/models.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import UnknownModel, UsageError
+
+RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+_MIT = "MIT"
+_V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model: what its network is, how a picture is prepared for it, and where its checkpoint is.
+
+    ``mean`` and ``std`` apply to RGB in [0, 1]; ``input_size`` is in pixels; ``resize`` is ``"minimal"`` (both
+    sides scaled by whichever axis' scale is closer to 1) or ``"upper_bound"`` (the longer side becomes
+    ``input_size``). ``sha256`` and ``bytes`` are those of the published ``.pt`` file, empty and 0 when unknown.
+    """
+
+    name: str
+    network: str
+    input_size: int
+    resize: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    path: str = ""
+    """Path of the checkpoint below the release's, or a mirror's, base URL."""
+    bytes: int = 0
+    sha256: str = ""
+    parameters: int = 0
+    licence: str = "unknown"
+    about: str = ""
+    embedded: str = ""
+    """File name of the weights in ``depthmap/embedded``, when they ship in the package."""
+    hub_names: tuple[str, ...] = ()
+    """Names under which torch.hub has stored the same file."""
+    base: str = RELEASES
+    """Base URL of the official source."""
+
+    @property
+    def slug(self) -> str:
+        """The name in file names: lower case."""
+        return self.name.lower()
+
+    @property
+    def url(self) -> str:
+        """The official source of the checkpoint, empty when it has none."""
+        return self.base + self.path if self.path else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
+        """Rebuild a spec; keys that this version does not know are ignored.
+
+        Raises
+        ------
+        UsageError
+            When a needed field is missing or of another type.
+        """
+        known = {f.name for f in fields(cls)}
+        values = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items() if k in known}
+        try:
+            spec = cls(**values)
+        except TypeError as error:
+            raise UsageError(f"This is no model description: {error}") from error
+        spec._check()
+        return spec
+
+    def _check(self) -> None:
+        numbers = [*self.mean, *self.std, self.input_size, self.bytes]
+        if not all(isinstance(v, (int, float)) for v in numbers) or len(self.mean) != 3 or len(self.std) != 3:
+            raise UsageError(
+                "mean, std, input_size and bytes of a model description must be numbers", self.name
+            )
+        if not 32 <= self.input_size <= 4096 or self.resize not in ("minimal", "upper_bound"):
+            raise UsageError(
+                "input_size must be 32 to 4096, and resize 'minimal' or 'upper_bound'", self.name
+            )
+
+    def renamed(self, name: str) -> ModelSpec:
+        """Return the same network under the user's own name: no source, and nothing that it must equal."""
+        return replace(
+            self,
+            name=name,
+            path="",
+            bytes=0,
+            sha256="",
+            embedded="",
+            hub_names=(),
+            about=f"{self.network} checkpoint",
+        )
+
+
+# Ordered from the most to the least accurate.
+CATALOG: dict[str, ModelSpec] = {
+    spec.slug: spec
+    for spec in (
+        ModelSpec(
+            "DPT_Large",
+            "dpt_large",
+            384,
+            "minimal",
+            *_HALF,
+            path="v3/dpt_large_384.pt",
+            bytes=1_376_378_527,
+            sha256="2f21e586477d90cb9624c7eef5df7891edca49a1c4795ee2cb631fd4daa6ca69",
+            parameters=344_055_465,
+            licence=_MIT,
+            about="ViT-L/16 and a dense prediction head: the most accurate",
+            hub_names=("dpt_large_384.pt", "dpt_large-midas-2f21e586.pt"),
+        ),
+        ModelSpec(
+            "DPT_Hybrid",
+            "dpt_hybrid",
+            384,
+            "minimal",
+            *_HALF,
+            path="v3/dpt_hybrid_384.pt",
+            bytes=492_757_791,
+            sha256="501f0c75b3bca7daec6b3682c5054c09b366765aef6fa3a09d03a5cb4b230853",
+            parameters=123_146_985,
+            licence=_MIT,
+            about="ViT-B on a ResNet-50 stem: nearly as accurate, 2.8 times smaller",
+            hub_names=("dpt_hybrid_384.pt", "dpt_hybrid-midas-501f0c75.pt"),
+        ),
+        ModelSpec(
+            "MiDaS",
+            "midas_v21",
+            384,
+            "upper_bound",
+            *_IMAGENET,
+            path="v2_1/midas_v21_384.pt",
+            bytes=422_509_849,
+            sha256="f6b980704cfd7259c7cc2b058c2f160159c55e84b3b6c08331b4156a84629f70",
+            parameters=105_362_945,
+            licence=_V21,
+            about="MiDaS v2.1 on ResNeXt-101: convolutions only",
+            hub_names=("midas_v21_384.pt", "midas_v21-f6b98070.pt", "model-f6b98070.pt"),
+        ),
+        ModelSpec(
+            "MiDaS_small",
+            "midas_small",
+            256,
+            "upper_bound",
+            *_IMAGENET,
+            path="v2_1/midas_v21_small_256.pt",
+            bytes=85_761_505,
+            sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
+            parameters=21_320_545,
+            licence=_V21,
+            about="EfficientNet-Lite3: quick on a CPU",
+            hub_names=("midas_v21_small_256.pt", "midas_v21_small-70d6b9c8.pt", "model-small-70d6b9c8.pt"),
+        ),
+        ModelSpec(
+            "Depthmap_Tiny",
+            "depthmap_tiny",
+            256,
+            "upper_bound",
+            *_LITE,
+            licence="MIT",
+            about="ships in the package: works offline from the first minute",
+            embedded="depthmap_tiny.pt",
+        ),
+    )
+}
+EMBEDDED = CATALOG["depthmap_tiny"]
+
+
+def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:
+    """Return the model of that name, in any case of letters, or None."""
+    return catalog.get(name.lower())
+
+
+def require(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec:
+    """Return the model of that name.
+
+    Raises
+    ------
+    UnknownModel
+        With the names there are.
+    """
+    spec = find(name, catalog)
+    if spec is None:
+        names = ", ".join(s.name for s in catalog.values())
+        raise UnknownModel(
+            "No model has this name", name, f"Known models: {names}. 'depthmap models import' adds your own."
+        )
+    return spec
+
+
+def with_file(path: Path | None) -> dict[str, ModelSpec]:
+    """Return the catalogue, changed and extended by a JSON file: ``{"models": [{"name": ..., ...}]}``.
+
+    An entry whose name is known changes the fields it gives; another must give all that has no default. This is
+    how an organisation serves its own checkpoints from its own mirror.
+
+    Raises
+    ------
+    UsageError
+        When the file cannot be read or says something else.
+    """
+    if path is None:
+        return dict(CATALOG)
+    merged = dict(CATALOG)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["models"]
+        for entry in entries:
+            known = merged.get(str(entry["name"]).lower())
+            spec = ModelSpec.from_dict({**(known.to_dict() if known else {}), **entry})
+            merged[spec.slug] = spec
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"The catalogue file cannot be used: {error!r}",
+            path,
+            'Correct it, or unset DEPTHMAP_CATALOG. Its form is {"models": [{"name": ...}]}.',
+        ) from error
+    return merged

@@ -1,0 +1,94 @@
+"""How far it is: a bar where stderr is a terminal, a few plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from . import output
+from .session import Session
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and how much there is (0: unknown)."""
+_LARGE = 5_000_000  # smaller files are done before a line about them is read
+_STEP = 25  # per cent between two plain lines
+
+
+@contextmanager
+def in_bytes(session: Session) -> Iterator[Report]:
+    """Show the progress of transfers, conversions and checks."""
+    with _bar(session, _byte_columns) if _has_terminal(session) else _lines(session) as report:
+        yield report
+
+
+@contextmanager
+def in_pictures(session: Session) -> Iterator[Report]:
+    """Show the progress of a batch; without a terminal its results are progress enough."""
+    if not _has_terminal(session):
+        yield lambda what, done, total: None
+        return
+    with _bar(session, _picture_columns) as report:
+        yield report
+
+
+def _has_terminal(session: Session) -> bool:
+    return not session.quiet and bool(output.columns(sys.stderr)) and os.environ.get("TERM") != "dumb"
+
+
+def _byte_columns() -> list[ProgressColumn]:
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    what = TextColumn("{task.description}")
+    return [what, BarColumn(10), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True)]
+
+
+def _picture_columns() -> list[ProgressColumn]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return [BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(compact=True), TextColumn("{task.description}")]
+
+
+@contextmanager
+def _bar(session: Session, columns: Callable[[], list[ProgressColumn]]) -> Iterator[Report]:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Column
+    from rich.text import Text
+
+    # A piped stdout is data: rich may only take it over where it is the same terminal.
+    console = Console(stderr=True, highlight=False, markup=False)
+    shown = columns()
+    for column in shown:
+        column._table_column = Column(no_wrap=True, overflow="ellipsis")
+    progress = Progress(*shown, console=console, redirect_stdout=bool(output.columns(sys.stdout)))
+    tasks = {}
+
+    def report(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(Text(what).plain, total=total or None)
+        progress.update(tasks[what], completed=done, total=total or None)
+
+    with progress:
+        yield report
+
+
+@contextmanager
+def _lines(session: Session) -> Iterator[Report]:
+    reached: dict[str, int] = {}
+
+    def report(what: str, done: int, total: int) -> None:
+        if total < _LARGE and total:
+            return
+        step = done * 100 // total // _STEP if total else 0
+        if step > reached.get(what, -1):
+            reached[what] = step
+            share = f": {step * _STEP} % of {output.size_text(total)}" if total else " ..."
+            session.say(what + share)
+
+    yield report

@@ -1,0 +1,136 @@
+"""What all commands share: the common options, and where their words go."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import output
+
+if TYPE_CHECKING:
+    from ..cache import ModelCache
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+FAILED, WRONG_USE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
+"""Exit statuses besides 0."""
+
+
+@dataclass
+class Session:
+    """The common options of this run. Results go to stdout, everything else to stderr."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    cache_dir: str | None = None
+
+    def cache(self) -> ModelCache:
+        """Return the cache, for a command that only lists."""
+        from ..cache import ModelCache
+
+        return ModelCache(self.cache_dir)
+
+    def working_cache(self) -> ModelCache:
+        """Return the cache, for a command that reads or changes models: what the package logs is shown."""
+        from .messages import show_log
+
+        show_log(self)
+        return self.cache()
+
+    def say(self, text: str) -> None:
+        """Print a message, unless asked to be quiet."""
+        if not self.quiet:
+            print(output.wrapped(text, output.columns(sys.stderr)), file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning; also when quiet."""
+        print(output.labelled("warning", text), file=sys.stderr, flush=True)
+
+    def complain(self, error: object) -> None:
+        """Print an error; also when quiet."""
+        print(output.labelled("error", str(error)), file=sys.stderr, flush=True)
+
+    def result(self, data: Any, lines: Iterable[str] = ()) -> None:
+        """Print the result: ``data`` with --json, else ``lines``."""
+        if self.json:
+            import json
+
+            print(json.dumps(data, indent=2, default=str), flush=True)
+        else:
+            for line in lines:
+                print(line)
+            sys.stdout.flush()
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Note a common option, wherever on the command line it stands."""
+    session = ctx.ensure_object(Session)
+    if value and parameter.name:
+        setattr(session, parameter.name, value)
+    return value
+
+
+_COMMON = (
+    click.option("--json", is_flag=True, expose_value=False, callback=_keep, help="Print one JSON document on stdout."),
+    click.option(
+        "--cache-dir",
+        metavar="DIR",
+        expose_value=False,
+        callback=_keep,
+        help="Where the models are; by default DEPTHMAP_CACHE_DIR, else ~/.cache/depthmap/models.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_keep, help="Print results and errors only."),
+    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Say more; show tracebacks."),
+)
+
+
+def common(function: Function) -> Function:
+    """Give a command the common options."""
+    for option in reversed(_COMMON):
+        function = option(function)
+    return function
+
+
+def with_session(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the common options, and the session as its first argument."""
+    return common(click.make_pass_decorator(Session, ensure=True)(function))
+
+
+def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the models whose name begins like this, for shell completion."""
+    rows = (ctx.find_object(Session) or Session()).cache().models()
+    return [row["name"] for row in rows if row["name"].lower().startswith(incomplete.lower())]
+
+
+def with_models(*, required: bool = True, several: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ``--model M``, or M as an argument; it gets ``model`` (a name or None), or ``models`` (a tuple)."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def named(*args: Any, model: tuple[str, ...], names: tuple[str, ...], **options: Any) -> Any:
+            chosen = tuple(dict.fromkeys([*model, *names]))
+            if required and not chosen:
+                raise click.UsageError("Name a model: --model MODEL. 'depthmap models list' shows which there are.")
+            if several:
+                return function(*args, models=chosen, **options)
+            if len(chosen) > 1:
+                raise click.UsageError(f"Name one model, not {len(chosen)}: {', '.join(chosen)}.")
+            return function(*args, model=chosen[0] if chosen else None, **options)
+
+        argument = click.argument("names", metavar="[MODEL]" + ("..." if several else ""), nargs=-1, shell_complete=complete_model)
+        option = click.option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            multiple=True,
+            shell_complete=complete_model,
+            help="The model, by name, in any case of letters" + ("; may be repeated." if several else "."),
+        )
+        return argument(option(named))
+
+    return decorate

@@ -1,0 +1,140 @@
+"""Every error that depthmap raises on purpose.
+
+::
+
+    DepthmapError                     what happened, where, and what to do
+    ├── UsageError                    a wrong argument
+    ├── UnknownModel                  no model has that name
+    ├── ModelUnavailable              known, but neither cached nor to be had now
+    ├── CacheError
+    │   ├── CacheNotWritable          "Cache directory not writable"
+    │   ├── InsufficientDiskSpace     "Insufficient disk space"
+    │   └── CacheBusy                 another process holds the model's lock
+    ├── FileError
+    │   ├── ModelFileCorrupted        "Model file corrupted"
+    │   ├── UnsafeFile                reading it as its author meant would run code or leave its bounds
+    │   ├── UnrecognisedFile          not a format, or not a network, that we know
+    │   └── ExportError               the target of an export or of an output cannot be written
+    ├── DownloadError
+    │   ├── NetworkTimeout            "Network timeout"
+    │   └── DigestMismatch            the bytes are not the published ones
+    └── ImageError                    a picture that cannot be read
+
+Each carries ``what``, ``where`` and ``remedy``; ``str()`` joins them. All can be pickled, so that they cross
+process boundaries whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DepthmapError(Exception):
+    """Base of the tree.
+
+    Parameters
+    ----------
+    what : str
+        What happened, as a sentence without its full stop.
+    where : object
+        The file, URL or name it happened to; empty when there is none.
+    remedy : str
+        What the user can do about it.
+    """
+
+    title = ""
+    """Words that users know for this error; they open the message."""
+
+    def __init__(self, what: str, where: object = "", remedy: str = "") -> None:
+        self.what = what
+        self.where = str(where)
+        self.remedy = remedy
+        super().__init__(what, self.where, remedy)
+
+    def __str__(self) -> str:
+        head = f"{self.title}: {self.what}" if self.title else self.what
+        place = f" ({self.where})" if self.where else ""
+        return f"{head}{place}." + (f" {self.remedy}" if self.remedy else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parts as builtins, for JSON."""
+        return {
+            "error": type(self).__name__,
+            "message": str(self),
+            "where": self.where,
+            "remedy": self.remedy,
+        }
+
+
+class UsageError(DepthmapError):
+    """A wrong argument."""
+
+
+class UnknownModel(DepthmapError):
+    """No model of the catalogue or of the cache has that name."""
+
+
+class ModelUnavailable(DepthmapError):
+    """The model is known, but it is neither cached nor embedded, and it could not be downloaded."""
+
+
+class CacheError(DepthmapError):
+    """The cache directory cannot do what was asked of it."""
+
+
+class CacheNotWritable(CacheError):
+    """The cache directory, or a file in it, cannot be written."""
+
+    title = "Cache directory not writable"
+
+
+class InsufficientDiskSpace(CacheError):
+    """The disk has, or had, too little room."""
+
+    title = "Insufficient disk space"
+
+
+class CacheBusy(CacheError):
+    """Another process is writing this model, and did not finish within the time-out."""
+
+
+class FileError(DepthmapError):
+    """A file is not what it should be."""
+
+
+class ModelFileCorrupted(FileError):
+    """The bytes of a model file are damaged."""
+
+    title = "Model file corrupted"
+
+
+class UnsafeFile(FileError):
+    """A file asks for more than tensors and builtins, and is refused: nothing in it was run."""
+
+    title = "Unsafe file refused"
+
+
+class UnrecognisedFile(FileError):
+    """The file is of no format, or its tensors fit no network, that depthmap knows."""
+
+
+class ExportError(FileError):
+    """The target of an export or of an output cannot be written."""
+
+
+class DownloadError(DepthmapError):
+    """A download failed."""
+
+
+class NetworkTimeout(DownloadError):
+    """The server did not answer in time."""
+
+    title = "Network timeout"
+
+
+class DigestMismatch(DownloadError):
+    """The bytes that came are not the published ones."""
+
+
+class ImageError(DepthmapError):
+    """A picture cannot be read."""

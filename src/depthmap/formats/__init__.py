@@ -1,0 +1,77 @@
+"""Files ⇄ named tensors and metadata: one module per format, all with ``scan``, ``load`` and ``save``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from ..errors import UnrecognisedFile
+from .tensors import Layout, TensorInfo
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["FORMATS", "Format", "Layout", "TensorInfo", "format_of", "get", "load", "scan"]
+
+
+class Format(Protocol):
+    """The verbs of a format's module."""
+
+    def scan(self, path: Path) -> Layout:
+        """Return what the file holds, without reading its tensors."""
+
+    def load(self, path: Path) -> dict[str, torch.Tensor]:
+        """Return the tensors, mapped where possible."""
+
+    def save(
+        self, tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a file."""
+
+
+FORMATS = {"pt": "pt", "h5": "hdf5", "safetensors": "safetensors"}
+"""Module by the format's name, imported when first used."""
+_SUFFIXES = {
+    ".pt": "pt", ".pth": "pt", ".ckpt": "pt", ".bin": "pt",
+    ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors",
+}  # fmt: skip
+_MAGIC = {b"PK\x03\x04": "pt", b"\x80\x02\x8a\n": "pt", b"\x89HDF\r\n\x1a\n": "h5"}
+
+
+def get(name: str) -> Format:
+    """Return the module of the format ``name``, a key of `FORMATS`."""
+    return cast(Format, import_module(f".{FORMATS[name]}", __name__))
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a file by what it begins with, else by its suffix.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When neither says.
+    """
+    with path.open("rb") as file:
+        head = file.read(9)
+    for magic, name in _MAGIC.items():
+        if head.startswith(magic):
+            return name
+    if head[8:9] == b"{":
+        return "safetensors"
+    if path.suffix.lower() in _SUFFIXES:
+        return _SUFFIXES[path.suffix.lower()]
+    raise UnrecognisedFile(
+        "this file is of no known format", path, "Known are .pt, .h5 and .safetensors checkpoints."
+    )
+
+
+def scan(path: Path) -> Layout:
+    """Return what a file of any format holds; see the format's own ``scan`` for what is raised."""
+    return get(format_of(path)).scan(path)
+
+
+def load(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file of any format; see the format's own ``load`` for what is raised."""
+    return get(format_of(path)).load(path)

@@ -1,0 +1,300 @@
+"""Reading pictures: from files, bytes, streams, PIL images, NumPy arrays and torch tensors, within bounds.
+
+:func:`read` gives RGB, upright, as ``uint8`` in [0, 255] or ``float32`` in [0, 1]. Sizes are checked before
+anything is decoded, so that a small file that claims to be huge costs nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .errors import ImageError
+from .pixels import Pixels, check_size, from_array, is_tensor, tensor_array
+
+MAX_PIXELS = 200_000_000
+"""Pixels of a picture, width × height, that :func:`read` accepts unless told otherwise."""
+MAX_BYTES = 512 * 2**20
+"""Bytes of an encoded picture that :func:`read` accepts unless told otherwise."""
+
+Encoded: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+Picture: TypeAlias = Encoded | Image.Image | NDArray[Any] | Any
+"""What :func:`read` accepts; ``Any`` stands for a torch tensor, as torch is not imported here."""
+
+# Only decoders of plain pictures: Pillow has others that start programs (EPS) or read other files.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+    | {".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".hif"}
+)
+"""File name endings, in lower case, by which :func:`find_images` knows a picture."""
+
+_KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF and HEIC"
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_ORIENTATION = 0x0112  # the EXIF tag
+# EXIF orientation → (swap the axes, flip up-down, flip left-right), in that order.
+_TURNS = {
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+
+def read(image: Picture, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Pixels:
+    """Read a picture as upright RGB.
+
+    Parameters
+    ----------
+    image
+        A path; encoded bytes; a binary file object, read from where it stands; a PIL image of any mode;
+        a NumPy array ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)`` of bool, uint8 in [0, 255], uint16 in [0, 65535]
+        or float in [0, 1]; a torch tensor, which may also be ``(C, H, W)`` or ``(1, C, H, W)``. One and two
+        channels are grey and grey with alpha. Of an animation the first frame is read, of a PIL image the
+        current one.
+    max_pixels, max_bytes
+        Bounds of width × height, and of the encoded picture. Pillow refuses besides TIFF, WebP and GIF files
+        of more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+
+    Returns
+    -------
+    NDArray of shape (H, W, 3), contiguous, sharing no memory with ``image``
+        ``uint8`` in [0, 255], or ``float32`` in [0, 1] for float and 16-bit pictures, whose precision is kept
+        (but for 16-bit colour files, which Pillow decodes to 8 bits). Transparent pixels are laid over white.
+        The EXIF orientation of files, bytes, streams and PIL images is applied; colour profiles are not.
+
+    Raises
+    ------
+    ImageError
+        When there is no picture, or it is damaged, too large, or of values out of range.
+    """
+    if isinstance(image, (str, PathLike)):
+        return _read_path(image, max_pixels, max_bytes)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return _read_bytes(image, "a picture in memory", max_pixels, max_bytes)
+    if isinstance(image, Image.Image):
+        return _from_pil(image, f"PIL image of mode {image.mode}", max_pixels)
+    if isinstance(image, np.ndarray):
+        return from_array(image, f"NumPy array {image.shape}, {image.dtype}", max_pixels)
+    if is_tensor(image):
+        return _from_tensor(image, max_pixels)
+    if hasattr(image, "read"):
+        where = str(getattr(image, "name", "a stream"))
+        return _read_bytes(_drain(image, where, max_bytes), where, max_pixels, max_bytes)
+    raise ImageError(
+        f"A picture cannot be read from {type(image).__name__}",
+        remedy="Give a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor.",
+    )
+
+
+def _from_tensor(tensor: Any, max_pixels: int) -> Pixels:
+    where = f"torch tensor {tuple(tensor.shape)}, {tensor.dtype}"
+    return from_array(tensor_array(tensor, where), where, max_pixels)
+
+
+def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Pixels:
+    where = os.fspath(path)
+    try:
+        if Path(where).is_dir():
+            raise ImageError("This is a directory, not a picture", where, "Give a file that is in it.")
+        with Path(where).open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):  # a pipe or a device: it can neither be measured nor rewound
+                return _read_bytes(_drain(stream, where, max_bytes), where, max_pixels, max_bytes)
+            _check_bytes(status.st_size, where, max_bytes)
+            return _decode(stream, where, max_pixels)
+    except FileNotFoundError as error:
+        raise ImageError("There is no such picture", where, "Check the path.") from error
+    except PermissionError as error:
+        raise ImageError("The picture may not be read", where, "Change its access rights.") from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"The picture cannot be opened: {error}", where, "Check the path.") from error
+
+
+def _read_bytes(data: bytes | bytearray | memoryview, where: str, max_pixels: int, max_bytes: int) -> Pixels:
+    _check_bytes(memoryview(data).nbytes, where, max_bytes)
+    return _decode(io.BytesIO(data), where, max_pixels)
+
+
+def _drain(stream: IO[bytes], where: str, max_bytes: int) -> bytes:
+    """Read the rest of a stream, but at most one byte more than the bound."""
+    data = io.BytesIO()
+    try:
+        while (room := max_bytes + 1 - data.tell()) > 0 and (part := stream.read(min(2**20, room))):
+            data.write(part)
+    except (OSError, ValueError, TypeError) as error:
+        remedy = "Give a file that is open for reading in binary mode ('rb')."
+        raise ImageError(f"The stream cannot be read: {error}", where, remedy) from error
+    return data.getvalue()
+
+
+def _check_bytes(size: int, where: str, max_bytes: int) -> None:
+    if size == 0:
+        raise ImageError("The picture is empty", where, "Copy it again; rewind a stream with seek(0) first.")
+    if size > max_bytes:
+        what = f"The picture is larger than the bound of {max_bytes} bytes"
+        raise ImageError(what, where, "Save it smaller, or raise max_bytes.")
+
+
+def _decode(stream: IO[bytes], where: str, max_pixels: int) -> Pixels:
+    try:
+        with _open(stream, where) as image:
+            return _from_pil(image, where, max_pixels)
+    except ImageError:
+        raise
+    except Exception as error:  # on damaged files Pillow's decoders raise almost anything
+        raise _damaged(error, where) from error
+
+
+def _open(stream: IO[bytes], where: str) -> Image.Image:
+    """Parse the header of a picture; pixels stay undecoded.
+
+    ``Image.open`` is not used because its bound on the size is global to the process, and it warns below it.
+    """
+    prefix = stream.read(16)
+    failure: Exception | None = None
+    for accept, factory in _decoders():
+        if accept(prefix) is not True:  # a str says that this build of Pillow lacks the decoder
+            continue
+        stream.seek(0)
+        try:
+            return factory(stream, "")
+        except Exception as error:  # as in _decode; another decoder may know better ("mif1" is AVIF or HEIC)
+            failure = error
+    if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
+        stream.seek(0)
+        return _open_heic(stream, where)
+    if failure is not None:
+        raise failure
+    raise ImageError("This is not a picture of a known kind", where, f"Known are {_KINDS}.")
+
+
+def _decoders() -> list[tuple[Callable[[bytes], bool | str], Callable[[IO[bytes], str], Image.Image]]]:
+    Image.init()
+    registered = [Image.OPEN[name] for name in FORMATS if name in Image.OPEN]
+    return [(accept, factory) for factory, accept in registered if accept is not None]
+
+
+def _open_heic(stream: IO[bytes], where: str) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        remedy = "Run: pip install depthmap[heic], or save it as JPEG."
+        raise ImageError("HEIC pictures need pillow-heif", where, remedy) from error
+    # Not registered with Pillow, which would be for the whole process.
+    image: Image.Image = HeifImageFile(stream, "")
+    return image
+
+
+def _damaged(error: Exception, where: str) -> ImageError:
+    if isinstance(error, MemoryError):
+        return ImageError("There is too little memory for the picture", where, "Save it smaller.")
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageError("The picture has too many pixels for Pillow", where, "Save it smaller.")
+    what = f"The picture is damaged or cut short: {str(error) or type(error).__name__}"
+    return ImageError(what, where, "Copy it again, or save it anew.")
+
+
+def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Pixels:
+    check_size(image.width, image.height, where, max_pixels)
+    try:
+        image.load()
+        array = _pil_array(image, where)
+    except ImageError:
+        raise
+    except Exception as error:  # as in _decode: a PIL image may have been opened and not yet decoded
+        raise _damaged(error, where) from error
+    # Asked after load(): some decoders turn the picture themselves and then withdraw the tag.
+    return from_array(_upright(array, _orientation(image)), where, max_pixels)
+
+
+def _pil_array(image: Image.Image, where: str) -> NDArray[Any]:
+    """Return the pixels without Pillow's conversions from 16 bits, which clip."""
+    if image.mode.startswith("I;16") or image.mode == "F":
+        return np.asarray(image)
+    if image.mode == "I":  # 32 bits in memory; what files hold in it is 16-bit grey
+        grey = np.asarray(image)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ImageError("Integer pixels lie outside 0 to 65535", where, "Scale them to 16 bits.")
+        return grey.astype(np.uint16)
+    if image.mode in ("La", "RGBa"):
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    if image.has_transparency_data:
+        return np.asarray(image.convert("RGBA"))
+    if image.mode in ("L", "RGB"):
+        return np.asarray(image)
+    try:
+        return np.asarray(image.convert("RGB"))
+    except ValueError as error:
+        remedy = "Save it as RGB."
+        raise ImageError(f"Colours of mode {image.mode} are not supported", where, remedy) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data must not cost the picture
+        return 1
+
+
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    swap, up_down, left_right = _TURNS.get(orientation, (False, False, False))
+    if swap:
+        array = array.swapaxes(0, 1)
+    return array[:: -1 if up_down else 1, :: -1 if left_right else 1]
+
+
+def find_images(paths: Iterable[str | PathLike[str]], recursive: bool = False) -> list[Path]:
+    """Expand directories to the pictures in them.
+
+    A file that is named is kept whatever its name; in a directory the endings of :data:`SUFFIXES` count, and
+    hidden files do not. The order is that of ``paths``, within a directory natural ("2.jpg" before "10.jpg").
+    Nothing is named twice. Links to directories are not followed below those that are given.
+
+    Raises
+    ------
+    ImageError
+        When a path does not exist or a directory cannot be read.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, [paths] if isinstance(paths, (str, PathLike)) else paths):
+        if path.is_dir():
+            found.update(dict.fromkeys(_pictures_in(path, recursive)))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise ImageError("There is no such picture or directory", path, "Check the path.")
+    return list(found)
+
+
+def _pictures_in(directory: Path, recursive: bool) -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, names in os.walk(directory, onerror=_refuse):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        files = (Path(folder, name) for name in names if not name.startswith("."))
+        found += [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
+    return sorted(found, key=_natural)
+
+
+def _refuse(error: OSError) -> None:
+    what = f"The directory cannot be read: {error.strerror}"
+    raise ImageError(what, error.filename or "", "Change its access rights.") from error
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+    """Return a key by which numbers in names count as numbers."""
+    parts = [re.split(r"([0-9]+)", part.casefold()) for part in path.parts]
+    return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in parts], str(path)

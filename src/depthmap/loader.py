@@ -1,0 +1,163 @@
+"""spec → ready network. The order of sources lives here: ``.pt``, ``.h5``, the package, a download."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import formats
+from .cache import ModelCache
+from .cache.check import check, set_aside
+from .cache.fetch import fetch, require_source
+from .catalog import EMBEDDED, ModelSpec
+from .download import Progress, download
+from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
+from .store import digest_file
+from .store.commit import require_space
+from .store.names import TENSOR_FORMATS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger("depthmap")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready to run, and where it came from.
+
+    ``network`` is in evaluation mode on the CPU, in float32; its tensors lie in the mapping of ``path``.
+    ``source`` is "pt", "h5", "embedded" or "download"; ``seconds`` is the time it took.
+    """
+
+    spec: ModelSpec
+    network: nn.Module
+    source: str
+    path: Path
+    seconds: float
+
+
+def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
+    """Return the model to use when none is named, and why: ``DEPTHMAP_MODEL``, else the most accurate that is
+    cached (the catalogue's order), else the embedded one.
+
+    Raises
+    ------
+    UnknownModel
+        When ``DEPTHMAP_MODEL`` names none.
+    """
+    if cache.settings.model:
+        return cache.spec(cache.settings.model), "DEPTHMAP_MODEL names it"
+    if not cache.settings.disable_cache:
+        for spec in cache.shelf.catalog.values():
+            if not spec.embedded and cache.is_cached(spec.slug):
+                return spec, "the most accurate model in the cache"
+    return EMBEDDED, "ships with depthmap; no other model is cached"
+
+
+def load(
+    name: str, cache: ModelCache, *, use_cache: bool = True, progress: Progress | None = None
+) -> LoadedModel:
+    """Return the network of a model, ready to run.
+
+    Parameters
+    ----------
+    name : str
+        Of the catalogue, or one that was imported; in any case of letters.
+    cache : ModelCache
+        Where it is looked for, and where a download goes.
+    use_cache : bool
+        False: nothing is read from or left in the cache. ``DEPTHMAP_DISABLE_CACHE`` says the same.
+    progress : callable, optional
+        Told of a download; see `download.Progress`.
+
+    Raises
+    ------
+    UnknownModel
+        When there is no such model.
+    ModelFileCorrupted
+        When its files are damaged and no whole one could be had.
+    ModelUnavailable, DownloadError
+        When it is not cached and could not be downloaded.
+    """
+    start = time.perf_counter()
+    use_cache = use_cache and not cache.settings.disable_cache
+    spec = cache.spec(name)
+    found = (_cached(spec, cache) if use_cache else None) or _embedded(spec, cache)
+    network, source, path = found or (_fetched if use_cache else _passing)(spec, cache, progress)
+    return LoadedModel(spec, network, source, path, time.perf_counter() - start)
+
+
+def _cached(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:
+    """Load the first whole file; a damaged one is set aside, and the next is tried."""
+    always = cache.settings.verify == "always"
+    for format in TENSOR_FORMATS:
+        try:
+            path = check(cache.shelf, spec, format, every_byte=always)
+            if path is None:
+                continue
+            network = _network(spec, path, format)
+        except FileNotFoundError:  # removed by another process since it was checked
+            continue
+        except FileError as error:
+            set_aside(cache.shelf, spec, format, error)
+            continue
+        cache.shelf.store.touch(spec.slug)
+        return network, format, path
+    return None
+
+
+def _network(spec: ModelSpec, path: Path, format: str) -> nn.Module:
+    from . import networks
+
+    network = networks.build(spec.network)
+    networks.fill(network, formats.get(format).load(path))
+    return network.float()  # copies only what is stored in half precision
+
+
+def _embedded(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:
+    path = cache.shelf.embedded(spec)
+    if path is None:
+        return None
+    if digest_file(path).sha256 != spec.sha256:
+        raise ModelFileCorrupted(
+            "the model in the package is damaged", path, "Run 'pip install --force-reinstall depthmap'."
+        )
+    return _network(spec, path, "pt"), "embedded", path
+
+
+def _fetched(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> tuple[nn.Module, str, Path]:
+    """Download into the cache and load from it."""
+    try:
+        fetch(cache.shelf, spec, progress=progress)
+    except (DownloadError, ModelUnavailable) as error:
+        damaged = [path for slug, path in cache.shelf.store.aside() if slug == spec.slug]
+        if not damaged:
+            raise
+        remedy = f"The damaged file was set aside. {error.remedy}"
+        raise ModelFileCorrupted(
+            f"no whole file of {spec.name} is left, and {error.what}", damaged[-1], remedy
+        ) from error
+    found = _cached(spec, cache)
+    if found is None:
+        raise ModelUnavailable(
+            "the model was downloaded, but cannot be read back",
+            spec.name,
+            "Check the disk with 'depthmap doctor'.",
+        )
+    network, _, path = found
+    return network, "download", path
+
+
+def _passing(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> tuple[nn.Module, str, Path]:
+    """Download to a temporary file, which is gone as soon as it is mapped."""
+    urls = require_source(cache.shelf, spec)
+    with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as directory:
+        require_space(Path(directory), spec.bytes)
+        path = Path(directory) / spec.path.rsplit("/", 1)[-1]
+        download(urls, path, spec.bytes, spec.sha256, cache.settings.timeout, progress)
+        return _network(spec, path, "pt"), "download", path

@@ -1,0 +1,128 @@
+"""The decoder that all networks share: features are fused from coarse to fine, then read as depth.
+
+Lin et al., "RefineNet", CVPR 2017, in the form of Ranftl et al., "Towards Robust Monocular Depth Estimation",
+TPAMI 2022, and "Vision Transformers for Dense Prediction", ICCV 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import Conv2d
+
+UNUSED = "scratch.refinenet4.resConfUnit1."
+"""Published, but of no effect: the coarsest fusion block has no coarser map to add to its skip."""
+
+
+@dataclass(frozen=True)
+class DecoderVariant:
+    """The numbers of one decoder."""
+
+    inputs: tuple[int, int, int, int]
+    """Channels of the encoder's features, from 1/4 to 1/32."""
+    features: tuple[int, int, int, int]
+    """Channels in the fusion blocks, from 1/4 to 1/32."""
+    head: tuple[int, int]
+    """Channels after the first and the second convolution of the head."""
+    out_conv: bool = True
+    """A 1×1 convolution ends each fusion block."""
+    rectified_skip: bool = False
+    """The residual units add relu(x), not x: version 2.1 rectified its input in place, and was trained so."""
+    head_align_corners: bool = False
+    """How the head doubles the resolution; the fusion blocks always align corners."""
+    coarse_first: bool = True
+    """The order of the fusion blocks in the checkpoint."""
+
+
+class ResidualConvUnit(nn.Module):
+    """Two 3×3 convolutions, each after a ReLU, and the input added."""
+
+    def __init__(self, features: int, rectified_skip: bool) -> None:
+        super().__init__()
+        self.conv1 = Conv2d(features, features, 3, padding=1)
+        self.conv2 = Conv2d(features, features, 3, padding=1)
+        self.rectified_skip = rectified_skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        rectified = F.relu(x)
+        y = self.conv2(F.relu(self.conv1(rectified), inplace=True))
+        return y + (rectified if self.rectified_skip else x)  # type: ignore[no-any-return]  # torch types a call as Any
+
+
+class FusionBlock(nn.Module):
+    """Adds the refined skip to the coarser map, refines the sum, and doubles its resolution."""
+
+    def __init__(self, features: int, outputs: int, variant: DecoderVariant, coarsest: bool) -> None:
+        super().__init__()
+        self.out_conv = Conv2d(features, outputs, 1) if variant.out_conv else None
+        self.resConfUnit1 = None if coarsest else ResidualConvUnit(features, variant.rectified_skip)
+        self.resConfUnit2 = ResidualConvUnit(features, variant.rectified_skip)
+
+    def forward(self, skip: Tensor, coarser: Tensor | None = None) -> Tensor:
+        """Fuse ``skip`` (N, C, H, W) and ``coarser``, of the same shape, to (N, C', 2 H, 2 W)."""
+        if coarser is not None and self.resConfUnit1 is not None:
+            skip = coarser + self.resConfUnit1(skip)
+        x = self.resConfUnit2(skip)
+        # The official code convolves after upsampling. Both are linear and the weights of the interpolation
+        # sum to one, so they commute: done first, the convolution costs a quarter.
+        if self.out_conv is not None:
+            x = self.out_conv(x)
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+
+
+class Decoder(nn.Module):
+    """Features of four resolutions in, inverse depth out; ``scratch`` in the checkpoints."""
+
+    def __init__(self, variant: DecoderVariant) -> None:
+        super().__init__()
+        f = variant.features
+        for level, (inputs, features) in enumerate(zip(variant.inputs, f, strict=True), 1):
+            self.add_module(f"layer{level}_rn", Conv2d(inputs, features, 3, padding=1, bias=False))
+        for level in (4, 3, 2, 1) if variant.coarse_first else (1, 2, 3, 4):
+            block = FusionBlock(f[level - 1], f[max(level - 2, 0)], variant, coarsest=level == 4)
+            self.add_module(f"refinenet{level}", block)
+        self.output_conv = nn.Sequential(
+            Conv2d(f[0], variant.head[0], 3, padding=1),
+            nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=variant.head_align_corners),
+            Conv2d(variant.head[0], variant.head[1], 3, padding=1),
+            nn.ReLU(inplace=True),
+            Conv2d(variant.head[1], 1, 1),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Decode features at 1/4, 1/8, 1/16 and 1/32 to inverse depth (N, H, W), not negative."""
+        path = None
+        for level in (4, 3, 2, 1):
+            skip = self.get_submodule(f"layer{level}_rn")(features[level - 1])
+            path = self.get_submodule(f"refinenet{level}")(skip, path)
+        return self.output_conv(path).squeeze(1)  # type: ignore[no-any-return]  # torch types a module's call as Any
+
+
+class DepthNetwork(nn.Module):
+    """An encoder and a decoder, under the names that they have in the checkpoints."""
+
+    def __init__(self, encoder: nn.Module, decoder: Decoder) -> None:
+        super().__init__()
+        self.pretrained = encoder
+        self.scratch = decoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Estimate relative inverse depth.
+
+        Parameters
+        ----------
+        x : Tensor
+            Normalised RGB pictures (N, 3, H, W), float32; H and W are multiples of 32.
+
+        Returns
+        -------
+        Tensor
+            (N, H, W), float32, 0 or more; larger is nearer; scale and shift differ from picture to picture.
+        """
+        return self.scratch(self.pretrained(x))  # type: ignore[no-any-return]  # torch types a module's call as Any

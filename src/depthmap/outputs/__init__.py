@@ -1,0 +1,117 @@
+"""Writing depth maps: one small class per output, and the table of them.
+
+Nothing here loads NumPy or Pillow before something is written, so that commands can list the outputs at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .base import Output
+from .colour import Colour
+from .colour_maps import COLOUR_MAPS
+from .npy import Npy
+from .pfm import Pfm
+from .png16 import Png16
+from .side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..images import Picture
+
+__all__ = [
+    "OUTPUTS",
+    "COLOUR_MAPS",
+    "Output",
+    "Colour",
+    "Npy",
+    "Pfm",
+    "Png16",
+    "SideBySide",
+    "require",
+    "save",
+]
+
+OUTPUTS: dict[str, Output] = {
+    output.name: output for output in (Png16(), Colour(), Npy(), Pfm(), SideBySide())
+}
+"""Every output by its name; where several share a file name's ending, the first is meant by it."""
+
+
+def require(name: str) -> Output:
+    """Return the output of that name.
+
+    Raises
+    ------
+    UsageError
+        With the names there are.
+    """
+    if name not in OUTPUTS:
+        raise UsageError("No output has this name", name, f"Known outputs: {', '.join(OUTPUTS)}.")
+    return OUTPUTS[name]
+
+
+def save(
+    inverse_depth: NDArray[Any],
+    path: str | PathLike[str],
+    outputs: str | Sequence[str] | None = None,
+    *,
+    picture: Picture | None = None,
+    model: str = "",
+) -> list[Path]:
+    """Write a depth map to one file or to several.
+
+    Parameters
+    ----------
+    inverse_depth
+        ``(H, W)``, relative inverse depth, larger = nearer.
+    path
+        Without ``outputs`` the file, whose ending (.png, .npy, .pfm) says what is written. Else a stem, to
+        which each output appends its suffix: "photo" gives "photo_depth.png"; a path that already has the
+        ending of a single output is that file.
+    outputs
+        One name or several of :data:`OUTPUTS`.
+    picture, model
+        As in :meth:`Output.write`.
+
+    Returns
+    -------
+    list of Path
+        The files that were written, each of them whole.
+
+    Raises
+    ------
+    UsageError
+        When an output or an ending is unknown, or an argument does not fit it.
+    ExportError, InsufficientDiskSpace
+        When a file cannot be written.
+    """
+    target = Path(path)
+    plan = _plan(target, [outputs] if isinstance(outputs, str) else outputs)
+    for file, output in plan.items():
+        output.write(file, inverse_depth, picture=picture, model=model)
+    return list(plan)
+
+
+def _plan(target: Path, names: Sequence[str] | None) -> dict[Path, Output]:
+    if names is None:
+        return {target: _by_ending(target)}
+    chosen = [require(name) for name in names]
+    if len(chosen) == 1 and target.suffix.lower() == Path(chosen[0].suffix).suffix:
+        return {target: chosen[0]}
+    return {target.with_name(target.name + output.suffix): output for output in chosen}
+
+
+def _by_ending(target: Path) -> Output:
+    endings: dict[str, Output] = {}
+    for output in OUTPUTS.values():
+        endings.setdefault(Path(output.suffix).suffix, output)
+    if target.suffix.lower() not in endings:
+        remedy = f"Give a path that ends in {', '.join(endings)}, or name the outputs: {', '.join(OUTPUTS)}."
+        raise UsageError("The ending of the path says no output", target, remedy)
+    return endings[target.suffix.lower()]

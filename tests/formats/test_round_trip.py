@@ -1,0 +1,186 @@
+"""Every format gives back, bit for bit and mapped in place, what was saved."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+
+from depthmap import formats
+from depthmap.errors import UnrecognisedFile
+
+FORMATS = ("pt", "h5", "safetensors")
+DTYPES = [
+    torch.float32,
+    torch.float16,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+]
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=30).filter(
+    lambda name: name not in (".", "..", "__metadata__")
+)
+tensors = st.builds(
+    lambda shape, dtype: torch.arange(math.prod(shape)).reshape(shape).to(dtype),
+    st.lists(st.integers(0, 5), max_size=4).map(tuple),
+    st.sampled_from(DTYPES),
+)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return set(a) == set(b) and all(a[k].dtype == b[k].dtype and torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(state=st.dictionaries(names, tensors, min_size=1, max_size=8))
+def test_any_state_dict_survives(format: str, tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    path = tmp_path / f"x.{format}"
+    formats.get(format).save(state, path, {"spec": {"a": [1, 2]}})
+    layout = formats.get(format).scan(path)
+    assert layout.mapped
+    assert layout.shapes == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    assert same(formats.load(path), state)
+
+
+@pytest.mark.parametrize("format", ["h5", "safetensors"])
+def test_metadata_survives(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{format}"
+    formats.get(format).save({"a": torch.zeros(2)}, path, {"spec": {"mean": [0.5], "name": "ü"}})
+    assert formats.scan(path).metadata == {"spec": {"mean": [0.5], "name": "ü"}}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_tensors_lie_in_the_mapping(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{format}"
+    state = {"a": torch.randn(300, 300), "b": torch.randn(7)}
+    formats.get(format).save(state, path)
+    loaded = formats.load(path)
+    ranges = [tuple(int(x, 16) for x in line.split()[0].split("-")) for line in mappings_of(path)]
+    for tensor in loaded.values():
+        assert any(
+            low <= tensor.data_ptr() and tensor.data_ptr() + tensor.nbytes <= high for low, high in ranges
+        )
+
+
+def mappings_of(path: Path) -> list[str]:
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("needs /proc")
+    return [line for line in maps.read_text().splitlines() if line.endswith(str(path))]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_writing_to_a_loaded_tensor_never_reaches_the_file(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{format}"
+    formats.get(format).save({"a": torch.ones(1000)}, path)
+    before = path.read_bytes()
+    first, second = formats.load(path)["a"], formats.load(path)["a"]
+    first += 1
+    assert path.read_bytes() == before
+    assert torch.equal(second, torch.ones(1000))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_tensors_outlive_the_file(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{format}"
+    state = {"a": torch.randn(100_000)}
+    formats.get(format).save(state, path)
+    loaded = formats.load(path)
+    path.unlink()
+    assert same(loaded, state)
+
+
+def test_views_and_strides_of_a_pt_file_survive(tmp_path: Path) -> None:
+    base = torch.arange(24.0).reshape(4, 6)
+    state = {"base": base, "transposed": base.t(), "part": base[1:3, 2:5]}
+    torch.save(state, tmp_path / "x.pt")
+    assert same(formats.load(tmp_path / "x.pt"), state)
+
+
+def test_bfloat16_lives_in_pt_and_safetensors_and_is_refused_in_h5(tmp_path: Path) -> None:
+    state = {"a": torch.randn(5).bfloat16()}
+    for format in ("pt", "safetensors"):
+        formats.get(format).save(state, tmp_path / f"x.{format}")
+        assert same(formats.load(tmp_path / f"x.{format}"), state)
+    with pytest.raises(UnrecognisedFile, match="HDF5"):
+        formats.get("h5").save(state, tmp_path / "x.h5")
+
+
+def test_h5_is_contiguous_little_endian_and_aligned_to_64_bytes(
+    tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    import h5py
+
+    state = formats.load(tiny_checkpoint)
+    path = tmp_path / "x.h5"
+    formats.get("h5").save(state, path)
+    with h5py.File(path) as file:
+        assert set(file) == set(state)
+        for dataset in file.values():
+            assert dataset.chunks is None
+            assert dataset.id.get_offset() % 64 == 0
+            assert dataset.dtype.newbyteorder("<") == dataset.dtype
+    assert list(formats.load(path)) == list(state)
+    assert path.stat().st_size <= 1.01 * tiny_checkpoint.stat().st_size
+
+
+def test_safetensors_are_the_official_library_s(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    state = {"b": torch.randn(3, 5), "a": torch.arange(7), "c": torch.randn(3).half()}
+    formats.get("safetensors").save(state, tmp_path / "ours.safetensors", {"x": 1})
+    assert same(load_file(tmp_path / "ours.safetensors"), state)
+    save_file(state, tmp_path / "theirs.safetensors", {"format": "pt"})
+    assert same(formats.load(tmp_path / "theirs.safetensors"), state)
+
+
+def test_anybody_s_h5_is_read(tmp_path: Path) -> None:
+    import h5py
+
+    a, b = np.random.default_rng(0).standard_normal((50, 60)).astype("f4"), np.arange(10, dtype=">i4")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("group/inner/weight", data=a, chunks=(10, 10), compression="gzip", shuffle=True)
+        file["group/bias"] = b
+    layout = formats.scan(tmp_path / "x.h5")
+    loaded = formats.load(tmp_path / "x.h5")
+    assert not layout.mapped
+    assert np.array_equal(loaded["group.inner.weight"].numpy(), a)
+    assert loaded["group.bias"].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("wrapper", ["model", "state_dict"])
+def test_a_wrapped_checkpoint_is_unwrapped(tmp_path: Path, wrapper: str) -> None:
+    model = torch.nn.Linear(3, 4)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.randn(2, 3)).sum().backward()
+    optimizer.step()
+    torch.save(
+        {wrapper: model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, tmp_path / "x.pt"
+    )
+    assert not formats.scan(tmp_path / "x.pt").mapped
+    assert same(formats.load(tmp_path / "x.pt"), model.state_dict())
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_checkpoint_of_torch_before_1_6_is_read(tmp_path: Path, wrapped: bool) -> None:
+    state = {"a": torch.randn(3, 4), "b": torch.zeros((), dtype=torch.int64)}
+    torch.save(
+        {"model": state} if wrapped else state, tmp_path / "x.pt", _use_new_zipfile_serialization=False
+    )
+    assert not formats.scan(tmp_path / "x.pt").mapped
+    assert same(formats.load(tmp_path / "x.pt"), state)
+
+
+def test_parameters_are_tensors_too(tmp_path: Path) -> None:
+    torch.save({"a": torch.nn.Parameter(torch.ones(3))}, tmp_path / "x.pt")
+    assert torch.equal(formats.load(tmp_path / "x.pt")["a"], torch.ones(3))

@@ -1,0 +1,39 @@
+"""Checkpoints for the networks: full size, synthetic, and one at a time."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from depthmap import networks
+
+from .reference import PUBLISHED, Reference, import_synthetic_checkpoint
+
+
+def _tensor(synthetic: ModuleType, network: str, name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
+    if networks.unused(name, network):
+        return torch.full(shape, torch.nan)
+    return torch.from_numpy(np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
+
+
+@pytest.fixture(scope="session", params=networks.NETWORKS)
+def reference(request: pytest.FixtureRequest) -> Iterator[Reference]:
+    """Each network in turn; pytest orders the tests so that only one checkpoint is in memory."""
+    network = request.param
+    synthetic = import_synthetic_checkpoint()
+    module = networks.build(network)
+    if network in PUBLISHED:
+        layout = list(synthetic.layout(PUBLISHED[network]))
+    else:
+        layout = [(name, tuple(t.shape), str(t.dtype)) for name, t in module.state_dict().items()]
+    state = {name: _tensor(synthetic, network, name, shape, dtype) for name, shape, dtype in layout}
+    networks.fill(module, state)
+    yield Reference(network, {name: shape for name, shape, _ in layout}, state, module, synthetic)
+    state.clear()
+    gc.collect()

@@ -1,0 +1,207 @@
+"""Pre- and post-processing equals the official code's, and keeps its own promises at any size."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from depthmap.catalog import CATALOG, ModelSpec
+from depthmap.errors import UsageError
+from depthmap.transforms import network_size, prepare, resize_cubic, restore
+
+GOLDENS = Path(__file__).parent / "data" / "goldens"
+TOLERANCE = 1e-4
+PUBLISHED = [spec for spec in CATALOG.values() if (GOLDENS / f"{spec.name}.npz").exists()]
+
+specs = st.sampled_from(list(CATALOG.values()))
+sides = st.integers(1, 12_000)
+small_sides = st.integers(1, 80)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def synthetic() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("synthetic_checkpoint", GOLDENS / "synthetic_checkpoint.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def goldens(spec: ModelSpec) -> dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]:
+    """Input and its shape, by (height, width, seed) of the picture."""
+    with np.load(GOLDENS / f"{spec.name}.npz") as file:
+        found = {}
+        for name in file.files:
+            match = re.fullmatch(r"input_((\d+)x(\d+)_seed(\d+))", name)
+            if match:
+                key = (int(match[2]), int(match[3]), int(match[4]))
+                found[key] = (file[name], file[f"inputshape_{match[1]}"])
+    return found
+
+
+def noise(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def test_the_four_published_models_have_goldens() -> None:
+    assert len(PUBLISHED) == 4
+
+
+@pytest.mark.parametrize("spec", PUBLISHED, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_the_input_is_that_of_the_official_transform(
+    spec: ModelSpec, dtype: str, synthetic: ModuleType
+) -> None:
+    cases = goldens(spec)
+    assert len(cases) == 2
+    for (height, width, seed), (expected, shape) in cases.items():
+        picture = synthetic.image(height, width, seed)
+        ours = prepare(picture if dtype == "uint8" else (picture / 255).astype(dtype), spec)
+        assert (1, *ours.shape) == tuple(shape)
+        assert ours.dtype == np.float32
+        assert ours.flags.c_contiguous
+        assert np.abs(ours[:, ::8, ::8] - expected).max() / np.abs(expected).max() < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "dpt", "v21", "small"),
+    [
+        (640, 480, (512, 384), (384, 288), (256, 192)),
+        (1920, 1080, (672, 384), (384, 224), (256, 128)),
+        (300, 200, (384, 256), (384, 256), (256, 160)),
+    ],
+)
+def test_sizes_are_the_official_ones(
+    width: int, height: int, dpt: tuple[int, int], v21: tuple[int, int], small: tuple[int, int]
+) -> None:
+    expected = {"DPT_Large": dpt, "DPT_Hybrid": dpt, "MiDaS": v21, "MiDaS_small": small}
+    assert {spec.name: network_size(width, height, spec) for spec in PUBLISHED} == expected
+
+
+@given(width=sides, height=sides, spec=specs)
+def test_sides_are_multiples_of_32_and_never_below(width: int, height: int, spec: ModelSpec) -> None:
+    size = network_size(width, height, spec)
+    assert all(side % 32 == 0 and side >= 32 for side in size)
+    if spec.resize == "upper_bound":
+        assert max(size) <= spec.input_size
+    assert network_size(height, width, spec) in (size[::-1], *_ties(width, height, spec))
+
+
+def _ties(width: int, height: int, spec: ModelSpec) -> list[tuple[int, int]]:
+    """Where both scales are equally near to 1 the official rule takes the height's, so turning changes it."""
+    near = [abs(1 - spec.input_size / side) for side in (height, width)]
+    return [network_size(height, width, spec)] if spec.resize == "minimal" and np.isclose(*near) else []
+
+
+@given(value=st.floats(0, 1, width=32), height=small_sides, width=small_sides, h=small_sides, w=small_sides)
+def test_a_constant_stays_constant(value: float, height: int, width: int, h: int, w: int) -> None:
+    resized = resize_cubic(np.full((height, width), value, np.float32), h, w)
+    assert resized.shape == (h, w)
+    np.testing.assert_allclose(resized, value, rtol=1e-5, atol=1e-6)
+
+
+@given(seed=seeds, height=small_sides, width=small_sides)
+def test_the_same_size_is_the_identity_and_a_copy(seed: int, height: int, width: int) -> None:
+    array = noise(seed, height, width, 3)
+    resized = resize_cubic(array, height, width)
+    np.testing.assert_array_equal(resized, array)
+    assert not np.shares_memory(resized, array)
+
+
+@given(seed=seeds, height=small_sides, width=small_sides, h=small_sides, w=small_sides)
+def test_resizing_is_linear(seed: int, height: int, width: int, h: int, w: int) -> None:
+    a, b = noise(seed, 2, height, width)
+    together = resize_cubic(2 * a - 3 * b, h, w)
+    np.testing.assert_allclose(together, 2 * resize_cubic(a, h, w) - 3 * resize_cubic(b, h, w), atol=2e-5)
+
+
+@given(seed=seeds, height=small_sides, width=small_sides, h=small_sides, w=small_sides)
+def test_resizing_is_torchs_bicubic(seed: int, height: int, width: int, h: int, w: int) -> None:
+    array = noise(seed, height, width, 2)
+    planes = torch.from_numpy(array).permute(2, 0, 1)[None]
+    expected = F.interpolate(planes, (h, w), mode="bicubic", align_corners=False)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(resize_cubic(array, h, w), expected.numpy(), atol=TOLERANCE)
+
+
+@given(seed=seeds, height=small_sides, width=small_sides, h=small_sides, w=small_sides)
+def test_turning_before_or_after_makes_no_difference(
+    seed: int, height: int, width: int, h: int, w: int
+) -> None:
+    array = noise(seed, height, width)
+    np.testing.assert_allclose(resize_cubic(array.T, w, h), resize_cubic(array, h, w).T, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float16, np.float64])
+def test_any_real_type_comes_back_as_float32(dtype: type[np.generic]) -> None:
+    array = (noise(0, 5, 7) * 100).astype(dtype)
+    resized = resize_cubic(array, 9, 4)
+    assert resized.dtype == np.float32
+    assert resized.flags.c_contiguous
+    np.testing.assert_allclose(resized, resize_cubic(array.astype(np.float32), 9, 4), rtol=1e-6, atol=1e-4)
+    assert resize_cubic(array, 5, 7).dtype == np.float32
+
+
+def test_views_are_read_as_they_are() -> None:
+    array = noise(0, 40, 60, 3)
+    turned = array[::-1, ::2].transpose(1, 0, 2)
+    np.testing.assert_array_equal(resize_cubic(turned, 17, 50), resize_cubic(turned.copy(), 17, 50))
+
+
+def test_the_picture_is_not_changed() -> None:
+    picture = noise(0, 384, 384, 3)
+    before = picture.copy()
+    prepare(picture, CATALOG["dpt_large"])
+    np.testing.assert_array_equal(picture, before)
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 300), spec=specs, value=st.integers(0, 255))
+def test_a_grey_picture_becomes_its_normalised_value(
+    width: int, height: int, spec: ModelSpec, value: int
+) -> None:
+    if max(width, height) > 40 * min(width, height):
+        height = width
+    tensor = prepare(np.full((height, width, 3), value, np.uint8), spec)
+    w, h = network_size(width, height, spec)
+    assert tensor.shape == (3, h, w)
+    expected = (value / 255 - np.array(spec.mean)) / np.array(spec.std)
+    np.testing.assert_allclose(tensor, np.broadcast_to(expected[:, None, None], tensor.shape), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.int64),
+        np.zeros((4, 4, 3), bool),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+    ids=["grey", "rgba", "int64", "bool", "empty"],
+)
+def test_what_is_no_picture_is_refused(picture: np.ndarray) -> None:
+    with pytest.raises(UsageError):
+        prepare(picture, CATALOG["dpt_large"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "height", "width"), [((3,), 2, 2), ((2, 0), 2, 2), ((2, 2), 0, 2), ((2, 2), 2, -1)]
+)
+def test_what_cannot_be_resized_is_refused(shape: tuple[int, ...], height: int, width: int) -> None:
+    with pytest.raises(UsageError, match="cannot be resized"):
+        resize_cubic(np.zeros(shape), height, width)
+
+
+def test_a_batch_of_maps_is_not_taken_for_a_map() -> None:
+    with pytest.raises(UsageError, match=r"\(1, 32, 32\)"):
+        restore(np.zeros((1, 32, 32), np.float32), 10, 10)

@@ -1,0 +1,191 @@
+"""Pictures with inverse depth: decoded once, kept in memory, cropped and disturbed at random.
+
+A source is a folder with ``rgb/STEM.jpg`` and ``inverse_depth/STEM.png``, of one size; the PNG is 16-bit inverse
+depth: 0 invalid, 1 as good as infinitely far, 65535 the nearest pixel.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageFilter
+from torch import Tensor
+
+from depthmap.catalog import EMBEDDED
+
+from .config import Shape
+
+Random = np.random.Generator
+DEPTH_SCALE = 65535
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set: pictures (H, W, 3) uint8 and their inverse depth (H, W) uint16."""
+
+    name: str
+    pictures: list[NDArray[np.uint8]]
+    inverse_depths: list[NDArray[np.uint16]]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step trains on: all of one shape."""
+
+    pictures: Tensor
+    """Normalised RGB (N, 3, H, W), float32, channels last."""
+    inverse_depths: Tensor
+    """(N, H, W), float32 in [0, 1]."""
+    masks: Tensor
+    """(N, H, W), bool: where the inverse depth is valid."""
+
+
+def stems(folder: Path) -> list[str]:
+    """Return the names of the pairs of a source, sorted."""
+    return sorted(path.stem for path in (folder / "inverse_depth").glob("*.png"))
+
+
+def read_pair(folder: Path, stem: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Read one picture and its inverse depth."""
+    picture = np.asarray(Image.open(folder / "rgb" / f"{stem}.jpg").convert("RGB"))
+    depth = np.asarray(Image.open(folder / "inverse_depth" / f"{stem}.png")).astype(np.uint16)
+    if picture.shape[:2] != depth.shape:
+        raise ValueError(f"{folder.name}/{stem}: the picture is {picture.shape[:2]}, its depth {depth.shape}")
+    return picture, depth
+
+
+def read_sources(folder: Path) -> list[Source]:
+    """Read every source below ``folder``."""
+    sources = []
+    for part in sorted(p for p in folder.iterdir() if (p / "inverse_depth").is_dir()):
+        pairs = [read_pair(part, stem) for stem in stems(part)]
+        sources.append(Source(part.name, [p for p, _ in pairs], [d for _, d in pairs]))
+    if not sources:
+        raise FileNotFoundError(f"{folder} holds no source: a folder with rgb/ and inverse_depth/")
+    return sources
+
+
+def normalised(pictures: NDArray[np.uint8]) -> Tensor:
+    """Turn RGB (N, H, W, 3) uint8 into what the embedded network expects: (N, 3, H, W) float32, channels last."""
+    mean, std = torch.tensor(EMBEDDED.mean), torch.tensor(EMBEDDED.std)
+    scaled = (torch.from_numpy(pictures).float() / 255 - mean) / std
+    return scaled.permute(0, 3, 1, 2)  # of contiguous NHWC, this is channels_last
+
+
+def random_crop(size: tuple[int, int], shape: Shape, rng: Random) -> tuple[float, float, float, float]:
+    """Draw a crop (left, upper, right, lower) of a picture (width, height), of about the shape's aspect."""
+    width, height = size
+    aspect = shape[1] / shape[0] * np.exp(rng.uniform(-0.2, 0.2))
+    widest = min(width, height * aspect)
+    w = widest * rng.uniform(0.55, 1.0) if rng.random() < 0.7 else widest
+    h = w / aspect
+    left, upper = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    return left, upper, left + w, upper + h
+
+
+def recolour(picture: Image.Image, rng: Random) -> Image.Image:
+    """Change brightness, contrast, gamma and white balance by one table per channel, then saturation and hue."""
+    ramp = np.linspace(0, 1, 256)[None] ** np.exp(rng.uniform(-0.4, 0.4))
+    contrast, brightness = np.exp(rng.uniform(-0.4, 0.4)), rng.uniform(-0.12, 0.12)
+    cast = np.exp(rng.uniform(-0.15, 0.15, (3, 1))) if rng.random() < 0.6 else np.ones((3, 1))
+    table = ((ramp - 0.5) * contrast + 0.5 + brightness) * cast
+    picture = picture.point(np.clip(table * 255, 0, 255).round().astype(int).ravel().tolist())
+    picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.3, 1.6) if rng.random() < 0.85 else 0.0)
+    if rng.random() < 0.3:
+        hue, saturation, value = picture.convert("HSV").split()
+        shift = int(rng.integers(-16, 17))
+        hue = hue.point([(v + shift) % 256 for v in range(256)])
+        picture = Image.merge("HSV", (hue, saturation, value)).convert("RGB")
+    return picture
+
+
+def _blur(picture: Image.Image, rng: Random) -> Image.Image:
+    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
+
+
+def _sharpen(picture: Image.Image, rng: Random) -> Image.Image:
+    """Cameras sharpen, and a resize without anti-aliasing leaves such edges too."""
+    return picture.filter(ImageFilter.UnsharpMask(rng.uniform(0.5, 2), int(rng.integers(40, 200)), 0))
+
+
+def _compress(picture: Image.Image, rng: Random) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=int(rng.integers(20, 80)))
+    return Image.open(buffer).convert("RGB")
+
+
+def _noise(picture: Image.Image, rng: Random) -> Image.Image:
+    values = np.asarray(picture, np.float32)
+    noise = rng.normal(0, rng.uniform(2, 14), (*values.shape[:2], 3 if rng.random() < 0.7 else 1))
+    return Image.fromarray(np.clip(values + noise, 0, 255).astype(np.uint8))
+
+
+DISTURBANCES: tuple[tuple[float, Callable[[Image.Image, Random], Image.Image]], ...] = (
+    (0.2, _blur),
+    (0.3, _sharpen),
+    (0.25, _noise),
+    (0.2, _compress),
+)
+"""What befalls a picture after its colours change, and how often."""
+
+
+def sample(
+    picture: NDArray[np.uint8], depth: NDArray[np.uint16], shape: Shape, rng: Random
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Crop a pair at random, resize it to ``shape``, perhaps mirror it, and change the picture's looks.
+
+    The depth is sampled by nearest neighbour: between 0, which is invalid, and a depth there is no mean.
+    """
+    rgb, inverse = Image.fromarray(picture), Image.fromarray(depth.astype(np.int32))
+    box = random_crop(rgb.size, shape, rng)
+    size = (shape[1], shape[0])
+    rgb = rgb.resize(size, Image.Resampling.BICUBIC, box=box)
+    inverse = inverse.resize(size, Image.Resampling.NEAREST, box=box)
+    if rng.random() < 0.5:
+        rgb, inverse = (im.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for im in (rgb, inverse))
+    rgb = recolour(rgb, rng) if rng.random() < 0.9 else rgb
+    for chance, disturb in DISTURBANCES:
+        rgb = disturb(rgb, rng) if rng.random() < chance else rgb
+    return np.asarray(rgb), np.asarray(inverse).astype(np.uint16)
+
+
+class Sampler:
+    """Draws batches: every source gives the same share, whatever its size, and goes round before it repeats.
+
+    A batch is a function of the seed and the step alone, so that a run resumes as if it had not stopped.
+    """
+
+    def __init__(self, sources: Sequence[Source], batch: int, seed: int) -> None:
+        if batch % len(sources):
+            raise ValueError(f"a batch of {batch} cannot be shared evenly by {len(sources)} sources")
+        self.sources, self.share, self.seed = sources, batch // len(sources), seed
+
+    def _chosen(self, source: Source, step: int) -> list[int]:
+        """Return the pictures of a source in this step: it is shuffled anew for each round."""
+        places = range(step * self.share, (step + 1) * self.share)
+        orders = {p // len(source): None for p in places}
+        shuffled = {r: np.random.default_rng([self.seed, r, 7]).permutation(len(source)) for r in orders}
+        return [int(shuffled[p // len(source)][p % len(source)]) for p in places]
+
+    def batch(self, step: int, shapes: dict[Shape, float]) -> Batch:
+        """Return the batch of ``step``, of a shape drawn from ``shapes`` by weight."""
+        rng = np.random.default_rng([self.seed, step])
+        weights = np.array(list(shapes.values()))
+        shape = list(shapes)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        pairs = [
+            sample(source.pictures[i], source.inverse_depths[i], shape, rng)
+            for source in self.sources
+            for i in self._chosen(source, step)
+        ]
+        inverse = torch.from_numpy(np.stack([d for _, d in pairs]).astype(np.int32))
+        pictures = normalised(np.stack([p for p, _ in pairs]))
+        return Batch(pictures, inverse.float() / DEPTH_SCALE, inverse > 0)

@@ -1,0 +1,108 @@
+"""Score weights on val: ``python -m training.evaluate --data FOLDER [--weights FILE] [--card CARD]``.
+
+FOLDER holds ``val/``. Prints a Markdown table of the model beside the two baselines; ``--card`` writes it between
+the markers of the model's card. Ends with status 1 when a baseline is as good on a source that counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from . import metrics
+from .data import DEPTH_SCALE, stems
+from .metrics import Errors
+from .predict import Method, predictor
+
+Scores = dict[str, dict[str, Errors]]
+"""By source, then by method."""
+
+SHIPPED = Path(__file__).parents[1] / "src" / "depthmap" / "embedded" / "depthmap_tiny.pt"
+BEGIN, END = "<!-- errors: begin (training/evaluate.py) -->", "<!-- errors: end -->"
+TOO_FEW = 10
+"""A source with fewer pictures is shown but decides nothing."""
+BASELINES: dict[str, Method] = {
+    "constant": lambda _, shape: metrics.constant(*shape).astype(np.float32),
+    "lower is nearer": lambda _, shape: metrics.lower_is_nearer(*shape).astype(np.float32),
+}
+
+
+def counts(folder: Path) -> dict[str, int]:
+    """Return the sources below ``folder`` and how many pairs each has."""
+    return {p.name: len(stems(p)) for p in sorted(folder.iterdir()) if (p / "inverse_depth").is_dir()}
+
+
+def score(folder: Path, methods: Mapping[str, Method], every: int = 1) -> Scores:
+    """Return the mean errors of each method on each source below ``folder``, over every ``every``-th picture."""
+    scores: Scores = {}
+    for source in counts(folder):
+        errors: dict[str, list[Errors]] = {name: [] for name in methods}
+        for stem in stems(folder / source)[::every]:
+            depth = Image.open(folder / source / "inverse_depth" / f"{stem}.png")
+            reference = np.asarray(depth).astype(np.float32) / DEPTH_SCALE
+            picture = folder / source / "rgb" / f"{stem}.jpg"
+            for name, method in methods.items():
+                errors[name].append(metrics.aligned_errors(method(picture, reference.shape), reference))
+        scores[source] = {name: metrics.mean_errors(found) for name, found in errors.items()}
+    return scores
+
+
+def table(scores: Scores, numbers: Mapping[str, int]) -> str:
+    """Return the scores as a Markdown table: one row per source and method, the best of each source in bold."""
+    lines = ["| source (pictures) | method | δ > 1.25, % | AbsRel | RMSE |", "|---|---|---:|---:|---:|"]
+    for source, methods in scores.items():
+        best = min(methods, key=lambda name: methods[name].d125)
+        for place, (name, e) in enumerate(methods.items()):
+            label = f"{source} ({numbers[source]})" if place == 0 else ""
+            share = f"**{e.d125:.1f}**" if name == best else f"{e.d125:.1f}"
+            lines.append(f"| {label} | {name} | {share} | {e.absrel:.3f} | {e.rmse:.3f} |")
+    return "\n".join(lines)
+
+
+def lost_to_baseline(scores: Scores, numbers: Mapping[str, int], model: str) -> list[str]:
+    """Return the sources, of those that count, where a baseline's share of wrong pixels is as low as the model's."""
+    return [
+        source
+        for source, methods in scores.items()
+        if numbers[source] >= TOO_FEW
+        and any(methods[model].d125 >= methods[name].d125 for name in methods if name != model)
+    ]
+
+
+def between_markers(text: str, content: str) -> str:
+    """Return ``text`` with ``content`` in place of what stands between the markers."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{content}\n{END}{after}"
+
+
+def main() -> int:
+    """Read the command line, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with val/")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="a state dict (default: what is shipped)")
+    parser.add_argument("--card", type=Path, help="Markdown file to write the table into")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    state = torch.load(arguments.weights, map_location="cpu", weights_only=True)
+    name, val = "Depthmap_Tiny", arguments.data / "val"
+    scores, numbers = score(val, {name: predictor(state), **BASELINES}), counts(val)
+    rows = table(scores, numbers)
+    print(rows)
+    if arguments.card:
+        card = arguments.card.read_text(encoding="utf-8")
+        arguments.card.write_text(between_markers(card, rows), encoding="utf-8")
+    lost = lost_to_baseline(scores, numbers, name)
+    if lost:
+        print(f"A baseline is as good on: {', '.join(lost)}", file=sys.stderr)
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

