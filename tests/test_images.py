@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from hypothesis import given
@@ -206,7 +207,10 @@ def test_pil_images_of_16_bits_keep_every_level(mode):
 def test_all_65536_levels_survive_a_16_bit_file(kind, tmp_path):
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     path = tmp_path / "deep"
-    Image.fromarray(levels).save(path, kind)
+    if kind == "PPM":  # older Pillows read it and cannot write it
+        path.write_bytes(b"P5\n256 256\n65535\n" + levels.astype(">u2").tobytes())
+    else:
+        Image.fromarray(levels).save(path, kind)
     assert np.array_equal(np.rint(read(path)[..., 1].astype(np.float64) * 65535), levels)
 
 
@@ -389,8 +393,8 @@ def test_a_header_that_claims_a_huge_picture_is_refused_before_memory_is_taken(k
     read(encoded(Image.new("RGB", (2, 2)), kind))  # what decoders load once is not counted
     tracemalloc.start()
     try:
-        with pytest.raises(ImageError, match="too many pixels"):
-            read(BOMBS[kind])
+        with pytest.raises(ImageError, match=r"too many pixels|could not create decoder"):
+            read(BOMBS[kind])  # older Pillows leave the refusal of WebP to libwebp
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -432,6 +436,9 @@ def test_pillows_global_bound_is_neither_used_nor_changed(rgb, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
+@pytest.mark.skipif(
+    int(PIL.__version__.split(".")[0]) < 12, reason="only newer Pillows check again at decoding"
+)
 def test_what_pillow_itself_refuses_is_an_image_error(rgb, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(ImageError, match="too many pixels"):

@@ -43,23 +43,23 @@ class Stage:
 class Config:
     """A training run. It is measured in time, so that it fits the machine it has."""
 
-    minutes: float = 66.0
+    minutes: float = 51.0
     batch: int = 8
     """A multiple of the number of sources, of which each gives the same share."""
-    decoder_rate: float = 1.5e-3
-    encoder_rate: float = 3e-4
+    decoder_rate: float = 6e-4
+    encoder_rate: float = 1.5e-4
     weight_decay: float = 1e-2
-    warm_up: float = 0.02
+    warm_up: float = 0.03
     """Share of the time in which the learning rates rise from zero."""
     ema: float = 0.998
     seed: int = 1
     checkpoint_minutes: float = 3.0
-    score_minutes: float = 9.0
+    score_minutes: float = 10.0
     """How often the averaged weights are scored on a part of val."""
     stages: tuple[Stage, ...] = (
         Stage(0.05, SMALL, encoder=False, anchor=1.0),
-        Stage(0.70, SMALL, encoder=True, anchor=0.1),
-        Stage(1.00, LARGE, encoder=True, anchor=0.1),
+        Stage(0.70, SMALL, encoder=True, anchor=0.3),
+        Stage(1.00, LARGE, encoder=True, anchor=0.3),
     )
 
     def stage(self, progress: float) -> Stage:

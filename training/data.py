@@ -87,7 +87,7 @@ def random_crop(size: tuple[int, int], shape: Shape, rng: Random) -> tuple[float
     aspect = shape[1] / shape[0] * np.exp(rng.uniform(-0.2, 0.2))
     widest = min(width, height * aspect)
     w = widest * rng.uniform(0.55, 1.0) if rng.random() < 0.7 else widest
-    h = w / aspect
+    h = min(w / aspect, height)  # not above by a rounding error
     left, upper = rng.uniform(0, width - w), rng.uniform(0, height - h)
     return left, upper, left + w, upper + h
 

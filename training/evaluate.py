@@ -84,9 +84,13 @@ def between_markers(text: str, content: str) -> str:
 
 def main() -> int:
     """Read the command line, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with val/")
-    parser.add_argument("--weights", type=Path, default=SHIPPED, help="a state dict (default: what is shipped)")
+    parser.add_argument(
+        "--weights", type=Path, default=SHIPPED, help="a state dict (default: what is shipped)"
+    )
     parser.add_argument("--card", type=Path, help="Markdown file to write the table into")
     arguments = parser.parse_args()
     torch.set_num_threads(2)

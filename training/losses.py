@@ -88,11 +88,15 @@ def anchored(prediction: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
 
 def normalise(reference: Tensor, mask: Tensor, near: float = 0.95) -> Tensor:
     """Scale each picture's reference so that its ``near`` quantile over valid pixels is 1."""
-    quantiles = [r[m].quantile(near) if m.any() else r.new_ones(()) for r, m in zip(reference, mask, strict=True)]
+    quantiles = [
+        r[m].quantile(near) if m.any() else r.new_ones(()) for r, m in zip(reference, mask, strict=True)
+    ]
     return reference / torch.stack(quantiles).clamp(min=1e-3)[:, None, None]
 
 
-def total(prediction: Tensor, reference: Tensor, mask: Tensor, anchor: float) -> tuple[Tensor, dict[str, float]]:
+def total(
+    prediction: Tensor, reference: Tensor, mask: Tensor, anchor: float
+) -> tuple[Tensor, dict[str, float]]:
     """Return the loss that is trained, and its parts for the log."""
     reference = normalise(reference, mask)
     residual = (align(prediction, reference, mask) - reference) / deviation(reference, mask)

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 from depthmap.catalog import EMBEDDED
 from depthmap.networks import build
 
+# The features have standard deviations of about 13, 8, 4 and 2; the decoder shall start with 1.
+GAINS = {"layer1_rn": 1 / 13, "layer2_rn": 1 / 8, "layer3_rn": 1 / 4, "layer4_rn": 1 / 2}
+
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
 
@@ -40,12 +43,13 @@ def fresh() -> nn.Module:
         ours.copy_(tensor)
     for name, module in network.get_submodule("scratch").named_modules():
         if isinstance(module, nn.Conv2d):
-            _initialise(module, gain=0.3 if name.endswith("conv2") else 1.0)
+            _initialise(module, gain=GAINS.get(name, 0.3 if name.endswith("conv2") else 1.0))
     last = network.get_submodule("scratch.output_conv.4")
-    assert isinstance(last, nn.Conv2d) and last.bias is not None
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
     nn.init.constant_(last.bias, 0.3)  # the middle of a normalised picture: no pixel starts at a dead ReLU
     with torch.no_grad():
-        last.weight.mul_(0.03)
+        last.weight.mul_(0.05)
     return network
 
 
@@ -68,7 +72,8 @@ def batch_norm_pairs(network: nn.Module) -> Iterator[Pair]:
 
 def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Convolve with the norm's scale in the weights and its shift as the bias."""
-    assert norm.running_var is not None and norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     border = getattr(convolution, "border", ())
     weight = convolution.weight * scale[:, None, None, None]
@@ -85,8 +90,8 @@ def make_trainable(network: nn.Module) -> None:
     """
     for convolution, norm in list(batch_norm_pairs(network)):
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
-        norm.forward = _identity  # type: ignore[method-assign]  # its work is done by the convolution
-    network.get_submodule("scratch.output_conv")[5] = nn.LeakyReLU(0.1)  # type: ignore[index,operator]  # a Sequential
+        norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
+    network.get_submodule("scratch.output_conv")[5] = nn.LeakyReLU(0.1)  # type: ignore[operator]  # a Sequential
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
 
 

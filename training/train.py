@@ -33,7 +33,10 @@ def parameter_groups(network: nn.Module, config: Config) -> list[dict[str, Any]]
     layers = [network.get_submodule(f"pretrained.layer{i}") for i in (2, 3, 4)]
     network.get_submodule("pretrained.layer1").requires_grad_(False)
     groups = []
-    for rate, modules in ((config.decoder_rate, [network.get_submodule("scratch")]), (config.encoder_rate, layers)):
+    for rate, modules in (
+        (config.decoder_rate, [network.get_submodule("scratch")]),
+        (config.encoder_rate, layers),
+    ):
         parameters = [p for module in modules for p in module.parameters()]
         # weights decay; biases and the scales of norms do not
         for decay, chosen in (
@@ -56,7 +59,7 @@ class Average:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.source = {k: v for k, v in network.state_dict().items()}
+        self.source = dict(network.state_dict())
         self.state = {k: v.clone() for k, v in self.source.items()}
 
     def update(self, step: int) -> None:
@@ -75,7 +78,9 @@ class Run:
         torch.manual_seed(config.seed)
         self.network = fresh().eval()
         make_trainable(self.network)
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.network, config), betas=(0.9, 0.99), foreach=True)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.network, config), betas=(0.9, 0.999), foreach=True
+        )
         self.average = Average(self.network, config.ema)
         self.step, self.seconds = 0, 0.0
         if (folder / "last.pt").exists():
@@ -126,7 +131,7 @@ class Run:
         loss, parts = losses.total(prediction, batch.inverse_depths, batch.masks, stage.anchor)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 2.0)
+        torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
         self.optimizer.step()
         self.step += 1
         self.average.update(self.step)
@@ -140,7 +145,7 @@ def due(seconds: float, before: float, minutes: float) -> bool:
 
 def train(run: Run, sampler: Sampler, val: Path) -> None:
     """Train until the time is over, saving and scoring on the way."""
-    config, recent = run.config, dict[str, float]()
+    config, recent, mark = run.config, dict[str, float](), run.seconds
     while run.progress < 1:
         started, before = time.monotonic(), run.seconds
         stage = config.stage(run.progress)
@@ -150,8 +155,10 @@ def train(run: Run, sampler: Sampler, val: Path) -> None:
             recent[name] = 0.98 * recent.get(name, value) + 0.02 * value
         if run.step % 50 == 0:
             losses_line = " ".join(f"{k} {v:.3f}" for k, v in recent.items())
-            speed = config.batch / (run.seconds - before)
-            run.log(f"minute {run.seconds / MINUTE:5.1f} step {run.step:5d} {losses_line} | {speed:.1f} pictures/s")
+            speed, mark = 50 * config.batch / (run.seconds - mark), run.seconds
+            run.log(
+                f"minute {run.seconds / MINUTE:5.1f} step {run.step:5d} {losses_line} | {speed:.1f} pictures/s"
+            )
         if due(run.seconds, before, config.checkpoint_minutes):
             run.save()
         if due(run.seconds, before, config.score_minutes):
@@ -169,10 +176,16 @@ def scores(run: Run, val: Path) -> Iterator[str]:
 
 def main() -> None:
     """Read the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run; resumed when it holds last.pt")
-    parser.add_argument("--minutes", type=float, default=Config.minutes, help="time to train (default: %(default)s)")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="folder of the run; resumed when it holds last.pt"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=Config.minutes, help="time to train (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -75,7 +75,9 @@ class ModelSpec:
             When a needed field is missing or of another type.
         """
         known = {f.name for f in fields(cls)}
-        values = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items() if k in known}
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items() if k in known
+        }
         try:
             spec = cls(**values)
         except TypeError as error:

@@ -19,10 +19,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, the bytes done and the bytes in all (0: unknown)."""
 
 _BLOCK = 1 << 20
-_REMEDY = (
-    "Check the connection, name a mirror in DEPTHMAP_MIRRORS, or fetch the file by other means and run "
-    "'depthmap models import'."
-)
+_REMEDY = "Check the connection, or name a mirror in DEPTHMAP_MIRRORS."
 
 
 def sources(url: str, path: str, mirrors: Sequence[str]) -> list[str]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from . import formats
 from .cache import ModelCache
 from .cache.check import check, set_aside
-from .cache.fetch import fetch, require_source
+from .cache.fetch import download_published, fetch
 from .catalog import EMBEDDED, ModelSpec
-from .download import Progress, download
+from .download import Progress
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
 from .store import digest_file
 from .store.commit import require_space
@@ -100,7 +100,7 @@ def _cached(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] |
             path = check(cache.shelf, spec, format, every_byte=always)
             if path is None:
                 continue
-            network = _network(spec, path, format)
+            network = _network(spec, path, format, trusted=cache.shelf.store.is_stamped(spec.slug, format))
         except FileNotFoundError:  # removed by another process since it was checked
             continue
         except FileError as error:
@@ -111,11 +111,11 @@ def _cached(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] |
     return None
 
 
-def _network(spec: ModelSpec, path: Path, format: str) -> nn.Module:
+def _network(spec: ModelSpec, path: Path, format: str, *, trusted: bool = True) -> nn.Module:
     from . import networks
 
     network = networks.build(spec.network)
-    networks.fill(network, formats.get(format).load(path))
+    networks.fill(network, formats.get(format).load(path, trusted=trusted))
     return network.float()  # copies only what is stored in half precision
 
 
@@ -155,9 +155,8 @@ def _fetched(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> t
 
 def _passing(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> tuple[nn.Module, str, Path]:
     """Download to a temporary file, which is gone as soon as it is mapped."""
-    urls = require_source(cache.shelf, spec)
     with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as directory:
         require_space(Path(directory), spec.bytes)
         path = Path(directory) / spec.path.rsplit("/", 1)[-1]
-        download(urls, path, spec.bytes, spec.sha256, cache.settings.timeout, progress)
+        download_published(cache.shelf, spec, path, progress)
         return _network(spec, path, "pt"), "download", path

@@ -170,14 +170,15 @@ def _resize_columns(array: NDArray[Any], length: int) -> NDArray[Any]:
     """Resize axis 1."""
     if array.shape[1] == length:
         return array
-    return _resize_rows(array.swapaxes(0, 1), length).swapaxes(0, 1)
+    turned: NDArray[Any] = _resize_rows(array.swapaxes(0, 1), length).swapaxes(0, 1)
+    return turned
 
 
 def _resize_rows(array: NDArray[Any], length: int) -> NDArray[Any]:
     """Resize axis 0.
 
     Each block of output rows is one product of a small dense matrix and the few input rows that it needs, which
-    only then become float32: this is several times as quick as adding four gathered arrays.
+    only then become float32. Enlarging so is several times as quick as adding four gathered arrays.
     """
     if array.shape[0] == length:
         return array

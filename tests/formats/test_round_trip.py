@@ -158,6 +158,31 @@ def test_anybody_s_h5_is_read(tmp_path: Path) -> None:
     assert loaded["group.bias"].tolist() == list(range(10))
 
 
+def test_an_h5_that_another_program_rewrote_is_read_by_its_data_sets_not_by_our_index(tmp_path: Path) -> None:
+    import h5py
+
+    state = {"a": torch.randn(100), "b": torch.randn(100)}
+    formats.get("h5").save(state, tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as old, h5py.File(tmp_path / "y.h5", "w") as new:
+        new.attrs["depthmap"] = old.attrs["depthmap"]
+        for name in ("b", "a"):
+            new[name] = old[name][()]
+    assert not formats.scan(tmp_path / "y.h5").mapped
+    assert same(formats.load(tmp_path / "y.h5"), state)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_verified_file_is_read_the_quick_way_with_the_same_result(
+    format: str, trusted: bool, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    state = formats.load(tiny_checkpoint)
+    formats.get(format).save(state, tmp_path / "x")
+    loaded = formats.get(format).load(tmp_path / "x", trusted=trusted)
+    assert same(loaded, state)
+    assert list(loaded) == list(state)
+
+
 @pytest.mark.parametrize("wrapper", ["model", "state_dict"])
 def test_a_wrapped_checkpoint_is_unwrapped(tmp_path: Path, wrapper: str) -> None:
     model = torch.nn.Linear(3, 4)

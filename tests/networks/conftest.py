@@ -22,6 +22,15 @@ def _tensor(synthetic: ModuleType, network: str, name: str, shape: tuple[int, ..
     return torch.from_numpy(np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The inputs here are too small to gain from threads, and on a busy machine lose much by them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session", params=networks.NETWORKS)
 def reference(request: pytest.FixtureRequest) -> Iterator[Reference]:
     """Each network in turn; pytest orders the tests so that only one checkpoint is in memory."""

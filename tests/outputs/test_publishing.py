@@ -51,6 +51,16 @@ def test_a_failure_in_mid_file_leaves_the_old_file_and_no_litter(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="open files cannot be replaced there")
+def test_whoever_reads_the_old_file_is_not_disturbed(tmp_path):
+    path = tmp_path / "out.npy"
+    OUTPUTS["npy"].write(path, DEPTH)
+    mapped = np.load(path, mmap_mode="r")
+    OUTPUTS["npy"].write(path, DEPTH + 1)
+    assert np.array_equal(mapped, DEPTH)
+    assert np.array_equal(np.load(path), DEPTH + 1)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_killed_writer_leaves_nothing_that_looks_whole(tmp_path, old):

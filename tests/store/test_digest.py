@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -19,11 +20,15 @@ def test_a_stream_in_any_pieces_has_the_digest_of_the_file(size: int, cuts: list
     data = data[:size]
     hasher = Hasher()
     places = sorted({0, size, *(cut for cut in cuts if cut < size)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         hasher.update(data[start:end])
     digest = hasher.digest()
     leaves = [hashlib.sha256(data[i : i + LEAF]).digest() for i in range(0, size, LEAF)]
-    assert (digest.size, digest.sha256, digest.leaves) == (size, hashlib.sha256(data).hexdigest(), b"".join(leaves))
+    assert (digest.size, digest.sha256, digest.leaves) == (
+        size,
+        hashlib.sha256(data).hexdigest(),
+        b"".join(leaves),
+    )
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "x"
         path.write_bytes(data)

@@ -118,9 +118,13 @@ def test_replacing_a_file_leaves_those_who_have_it_open_theirs(store: Store) -> 
 
 
 def test_a_writer_that_fails_leaves_nothing(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.lock(SLUG), store.staging(SLUG, "pt") as staged:
-        staged.write_bytes(b"half")
-        raise RuntimeError
+    def fail() -> None:
+        with store.lock(SLUG), store.staging(SLUG, "pt") as staged:
+            staged.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert store.files() == {}
     assert store.partial() == []
 

@@ -53,23 +53,27 @@ def check(
 
 
 def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
-    """Record a file that somebody put into the cache: the published digest, else a sound structure, speaks for it."""
+    """Record a file that somebody put into the cache: the published digest, else a sound structure, speaks for it.
+
+    One that cannot be mapped is rewritten.
+    """
     stamp = Stamp.of(path)
     digest = digest_file(path)
     published = format == "pt" and spec.sha256
     if published and digest.sha256 != spec.sha256:
         raise ModelFileCorrupted("its SHA-256 is not the published one", path, _REMEDY.format(name=spec.name))
+    mapped = bool(published) or formats.get(format).scan(path).mapped
     if not published:
-        formats.get(format).scan(path)
         log.warning("%s was not recorded; it is taken as it is, and verified from now on", path)
-    with suppress(CacheError):  # a read-only or busy cache: recorded another time
-        _record(shelf, spec, format, FileRecord(digest, stamp))
-
-
-def _record(shelf: Shelf, spec: ModelSpec, format: str, record: FileRecord) -> None:
-    with shelf.store.lock(spec.slug, timeout=1):
-        manifest = shelf.store.known(spec.slug) or Manifest(spec, provenance={"how": "found in the cache"})
-        shelf.store.write_manifest(spec.slug, manifest.with_file(format, record))
+    store = shelf.store
+    with suppress(CacheError), store.lock(spec.slug, timeout=1):  # a read-only or busy cache: another time
+        manifest = store.known(spec.slug) or Manifest(spec, provenance={"how": "found in the cache"})
+        if mapped:
+            store.write_manifest(spec.slug, manifest.with_file(format, FileRecord(digest, stamp)))
+        else:
+            with store.staging(spec.slug, format) as staged:
+                formats.get(format).save(formats.load(path), staged, {"spec": spec.to_dict()})
+                store.add(manifest, spec.slug, format, staged)
 
 
 def first_whole(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path] | None:

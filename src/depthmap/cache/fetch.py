@@ -9,8 +9,8 @@ from pathlib import Path
 from .. import formats
 from ..catalog import ModelSpec
 from ..download import Progress, download, sources
-from ..errors import FileError, ModelUnavailable, UsageError
-from ..store import Manifest
+from ..errors import DownloadError, FileError, ModelUnavailable, UsageError
+from ..store import Digest, Manifest
 from ..store.commit import require_space
 from ..store.names import TENSOR_FORMATS
 from .check import check, set_aside
@@ -53,41 +53,50 @@ def _whole(shelf: Shelf, spec: ModelSpec, format: str) -> bool:
         return False
 
 
-def require_source(shelf: Shelf, spec: ModelSpec) -> list[str]:
-    """Return the URLs of a model.
+def ways_out(spec: ModelSpec) -> str:
+    """Return what a user can do who has not got a model and cannot download it."""
+    return (
+        f"When online, run 'depthmap models download --model {spec.name}'; DEPTHMAP_MIRRORS names a mirror; "
+        "'depthmap models import' takes a file; or use the embedded model Depthmap_Tiny, which needs no download."
+    )
+
+
+def download_published(
+    shelf: Shelf, spec: ModelSpec, target: Path, progress: Progress | None = None
+) -> Digest:
+    """Download a model's published checkpoint to ``target`` and verify it.
 
     Raises
     ------
     ModelUnavailable
-        When it has none, or ``DEPTHMAP_OFFLINE`` forbids to ask them.
+        When it has no source, or ``DEPTHMAP_OFFLINE`` forbids to ask it.
+    DownloadError
+        When no source gave it; see `download.download`.
     """
-    remedy = (
-        f"When online, run 'depthmap models download --model {spec.name}'; DEPTHMAP_MIRRORS names a mirror; "
-        "'depthmap models import' takes a file; or use the embedded model Depthmap_Tiny, which needs no download."
-    )
     if not spec.url or not spec.sha256:
         raise ModelUnavailable(
-            "the model is not cached, and nothing says where it can be downloaded", spec.name, remedy
+            "the model is not cached, and nothing says where it can be downloaded", spec.name, ways_out(spec)
         )
     urls = sources(spec.url, spec.path, shelf.settings.mirrors)
     if shelf.settings.offline:
         urls = [url for url in urls if url.startswith("file:")]
     if not urls:
         raise ModelUnavailable(
-            "the model is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, remedy
+            "it is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, ways_out(spec)
         )
-    return urls
+    try:
+        return download(urls, target, spec.bytes, spec.sha256, shelf.settings.timeout, progress)
+    except DownloadError as error:
+        raise type(error)(error.what, spec.name, ways_out(spec)) from error
 
 
 def _download(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str], progress: Progress | None) -> None:
-    urls = require_source(shelf, spec)
     require_space(shelf.store.root, spec.bytes * len(set(wanted) | {"pt"}))
     with shelf.store.staging(spec.slug, "pt") as staged:
-        digest = download(urls, staged, spec.bytes, spec.sha256, shelf.settings.timeout, progress)
+        digest = download_published(shelf, spec, staged, progress)
         manifest = shelf.store.known(spec.slug) or Manifest(spec)
-        manifest = Manifest(
-            spec, provenance(spec.url, digest.sha256, "downloaded"), manifest.files, manifest.pinned
-        )
+        origin = provenance(spec.url, digest.sha256, "downloaded")
+        manifest = Manifest(spec, origin, manifest.files, manifest.pinned)
         if "h5" in wanted and "pt" not in wanted:
             convert(shelf, spec, staged, "h5", progress, manifest)
         else:

@@ -46,6 +46,11 @@ class ModelCache:
         """Return the model of that name, or raise UnknownModel."""
         return self.shelf.spec(name)
 
+    def _slug(self, name: str) -> str:
+        """Return the slug of a model that has files in the cache, even if nothing says what it is, or that is known."""
+        slug = name.lower()
+        return slug if slug in self.shelf.store.files() else self.spec(name).slug
+
     def is_cached(self, name: str, format: str | None = None) -> bool:
         """Tell whether a model's tensors (or the file of one format) are in the cache; embedded does not count."""
         if format is not None and format not in FORMATS:
@@ -63,7 +68,7 @@ class ModelCache:
 
     def detail(self, name: str) -> dict[str, Any]:
         """Return provenance, digests and use of one cached model; see `report.detail`."""
-        return report.detail(self.shelf, self.spec(name).slug)
+        return report.detail(self.shelf, self._slug(name))
 
     def stats(self) -> dict[str, Any]:
         """Return totals and health; see `report.stats`."""
@@ -85,11 +90,18 @@ class ModelCache:
 
         return export(self.shelf, self.spec(name), Path(target), format, replace=replace)
 
-    def import_file(self, source: str | os.PathLike[str], name: str, *, replace: bool = False) -> ModelSpec:
-        """Take a checkpoint into the cache under ``name``; see `transfer.import_file`."""
+    def import_file(
+        self,
+        source: str | os.PathLike[str],
+        name: str,
+        formats: Sequence[str] = TENSOR_FORMATS,
+        *,
+        replace: bool = False,
+    ) -> ModelSpec:
+        """Take a checkpoint into the cache under ``name``, in ``formats``; see `transfer.import_file`."""
         from .transfer import import_file
 
-        return import_file(self.shelf, Path(source), name, replace=replace)
+        return import_file(self.shelf, Path(source), name, wanted=tuple(formats), replace=replace)
 
     def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:
         """Take what torch.hub downloaded; see `transfer.adopt`."""
@@ -101,7 +113,7 @@ class ModelCache:
         """Read every byte of one model's files, or of all; see `upkeep.verify`."""
         from .upkeep import verify
 
-        slugs = [self.spec(name).slug] if name else list(self.shelf.store.files())
+        slugs = [self._slug(name)] if name else list(self.shelf.store.files())
         return verify(self.shelf, slugs, progress)
 
     def repair(self, name: str, progress: Progress | None = None) -> list[dict[str, Any]]:
@@ -120,7 +132,7 @@ class ModelCache:
         """Remove one model from the cache; return the files that went."""
         from .upkeep import delete
 
-        return delete(self.shelf, self.spec(name).slug)
+        return delete(self.shelf, self._slug(name))
 
     def clear(self) -> list[Path]:
         """Remove all models from the cache, and nothing that is not ours; return the files that went."""

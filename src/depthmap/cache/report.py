@@ -18,13 +18,24 @@ def _date(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _file(path: Path) -> dict[str, Any]:
-    status = path.stat()
+def _file(path: Path) -> dict[str, Any] | None:
+    """Return what is shown of a file, or None when it has gone since it was listed."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
     return {
         "size_mb": round(status.st_size / MB, 3),
         "path": str(path),
         "last_modified": _date(status.st_mtime),
     }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def info(shelf: Shelf) -> dict[str, Any]:
@@ -34,7 +45,9 @@ def info(shelf: Shelf) -> dict[str, Any]:
     """
     models = {}
     for slug, paths in shelf.store.files().items():
-        entries = {format: _file(path) for format, path in paths.items()}
+        entries = {format: shown for format, path in paths.items() if (shown := _file(path))}
+        if not entries:
+            continue
         models[slug] = {
             "formats": entries,
             "total_size_mb": round(sum(e["size_mb"] for e in entries.values()), 3),
@@ -93,7 +106,7 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
         spec = spec or (manifest.spec if manifest else None)
         has_tensors = bool(set(paths) - {"pkl"})
         embedded = bool(spec and spec.embedded)
-        size = sum(path.stat().st_size for path in paths.values())
+        size = sum(_size(path) for path in paths.values())
         out.append(
             {
                 "name": spec.name if spec else slug,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..errors import ExportError, FileError, ModelUnavailable, UnrecognisedFile, UsageError
+from ..errors import CacheNotWritable, ExportError, FileError, ModelUnavailable, UnrecognisedFile, UsageError
 from ..formats import TensorInfo
 from ..store import Manifest, digest_file
 from ..store.commit import publish as publish_file
@@ -76,9 +76,10 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
             publish_file(temporary, target)
     except FileError:
         raise
-    except OSError as error:
+    except (CacheNotWritable, OSError) as error:
+        reason = error.what if isinstance(error, CacheNotWritable) else error.strerror
         raise ExportError(
-            f"the model cannot be written there: {error.strerror}", target, "Choose another place."
+            f"the model cannot be written there: {reason}", target, "Choose another place."
         ) from error
     return target
 

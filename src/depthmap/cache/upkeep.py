@@ -112,11 +112,13 @@ class _Tally:
         self.errors: list[str] = []
 
     def remove(self, path: Path) -> None:
-        size = path.stat().st_size
         try:
+            size = path.stat().st_size
             if not self.dry_run:
                 with writing(path):
-                    path.unlink()
+                    path.unlink(missing_ok=True)
+        except FileNotFoundError:  # somebody else removed it
+            return
         except (DepthmapError, OSError) as error:
             self.errors.append(str(error))
             return

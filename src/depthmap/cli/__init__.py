@@ -62,7 +62,9 @@ def main(args: Sequence[str] | None = None, *, command: str = "", prog: str = "d
     arguments = list(sys.argv[1:] if args is None else args)
     session = Session()
     if hasattr(sys.stdout, "reconfigure"):  # names of files need not be valid text
-        sys.stdout.reconfigure(errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "replace")
+        sys.stdout.reconfigure(
+            errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "replace"
+        )
     try:
         root = (cli.get_command(click.Context(cli), command) if command else None) or cli
         status = root.main(arguments, prog_name=prog, standalone_mode=False, obj=session, **_HELP)
@@ -79,6 +81,9 @@ def _failure(error: BaseException, session: Session, arguments: Sequence[str]) -
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         _silence_stdout()
         return FAILED
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr)
+        return WRONG_USE
     if session.verbose:
         import traceback
 
@@ -111,7 +116,9 @@ def _described(error: BaseException) -> tuple[int, DepthmapError]:
         what = error.strerror or str(error)
         return FAILED, DepthmapError(what, error.filename or "", "See the traceback with -v.")
     what = f"Unexpected {type(error).__name__}: {error}"
-    return FAILED, DepthmapError(what, "", "This is a fault of depthmap: run again with -v and report what it prints.")
+    return FAILED, DepthmapError(
+        what, "", "This is a fault of depthmap: run again with -v and report what it prints."
+    )
 
 
 def _silence_stdout() -> None:

@@ -15,7 +15,9 @@ class LazyGroup(click.Group):
     ``table`` holds, by the command's name, "module:attribute" and the line that help shows for it.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]] | None = None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, table: Mapping[str, tuple[str, str]] | None = None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self.table = table or {}
 

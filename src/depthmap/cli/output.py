@@ -73,7 +73,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[
         if len(line[0]) > widths[0]:
             out.append(line[0])
             line[0] = ""
-        cells = [c.rjust(w) if n in set(right) else c.ljust(w) for n, (c, w) in enumerate(zip(line, widths, strict=True))]
+        cells = [
+            c.rjust(w) if n in set(right) else c.ljust(w)
+            for n, (c, w) in enumerate(zip(line, widths, strict=True))
+        ]
         text = "  ".join(cells).rstrip()
         out.append(text if len(text) <= WIDTH else text[: WIDTH - 3].rstrip() + "...")
     return out

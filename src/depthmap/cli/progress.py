@@ -12,18 +12,18 @@ from . import output
 from .session import Session
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+    from rich.progress import ProgressColumn, TaskID
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is (0: unknown)."""
-_LARGE = 5_000_000  # smaller files are done before a line about them is read
+_LARGE = 100_000_000  # smaller files are done before a line about them is read
 _STEP = 25  # per cent between two plain lines
 
 
 @contextmanager
 def in_bytes(session: Session) -> Iterator[Report]:
     """Show the progress of transfers, conversions and checks."""
-    with _bar(session, _byte_columns) if _has_terminal(session) else _lines(session) as report:
+    with _bar(_byte_columns, keep=True) if _has_terminal(session) else _lines(session) as report:
         yield report
 
 
@@ -33,7 +33,7 @@ def in_pictures(session: Session) -> Iterator[Report]:
     if not _has_terminal(session):
         yield lambda what, done, total: None
         return
-    with _bar(session, _picture_columns) as report:
+    with _bar(_picture_columns, keep=False) as report:
         yield report
 
 
@@ -44,22 +44,27 @@ def _has_terminal(session: Session) -> bool:
 def _byte_columns() -> list[ProgressColumn]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    what = TextColumn("{task.description}")
+    what = TextColumn("{task.description}", markup=False)
     return [what, BarColumn(10), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(compact=True)]
 
 
 def _picture_columns() -> list[ProgressColumn]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    return [BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(compact=True), TextColumn("{task.description}")]
+    return [
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.description}", markup=False),
+    ]
 
 
 @contextmanager
-def _bar(session: Session, columns: Callable[[], list[ProgressColumn]]) -> Iterator[Report]:
+def _bar(columns: Callable[[], list[ProgressColumn]], *, keep: bool) -> Iterator[Report]:
+    """Show a bar, with ``keep`` a new one for each thing that is done."""
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Column
-    from rich.text import Text
 
     # A piped stdout is data: rich may only take it over where it is the same terminal.
     console = Console(stderr=True, highlight=False, markup=False)
@@ -67,15 +72,19 @@ def _bar(session: Session, columns: Callable[[], list[ProgressColumn]]) -> Itera
     for column in shown:
         column._table_column = Column(no_wrap=True, overflow="ellipsis")
     progress = Progress(*shown, console=console, redirect_stdout=bool(output.columns(sys.stdout)))
-    tasks = {}
+    tasks: dict[str, TaskID] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = progress.add_task(Text(what).plain, total=total or None)
-        progress.update(tasks[what], completed=done, total=total or None)
+        progress.start()  # only now: there can be one bar at a time
+        key = what if keep else ""
+        if key not in tasks:
+            tasks[key] = progress.add_task(what, total=total or None)
+        progress.update(tasks[key], description=what, completed=done, total=total or None)
 
-    with progress:
+    try:
         yield report
+    finally:
+        progress.stop()
 
 
 @contextmanager

@@ -76,7 +76,9 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
 
 
 _COMMON = (
-    click.option("--json", is_flag=True, expose_value=False, callback=_keep, help="Print one JSON document on stdout."),
+    click.option(
+        "--json", is_flag=True, expose_value=False, callback=_keep, help="Print one JSON document on stdout."
+    ),
     click.option(
         "--cache-dir",
         metavar="DIR",
@@ -84,8 +86,17 @@ _COMMON = (
         callback=_keep,
         help="Where the models are; by default DEPTHMAP_CACHE_DIR, else ~/.cache/depthmap/models.",
     ),
-    click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_keep, help="Print results and errors only."),
-    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Say more; show tracebacks."),
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Print results and errors only.",
+    ),
+    click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Say more; show tracebacks."
+    ),
 )
 
 
@@ -107,22 +118,28 @@ def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return [row["name"] for row in rows if row["name"].lower().startswith(incomplete.lower())]
 
 
-def with_models(*, required: bool = True, several: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command ``--model M``, or M as an argument; it gets ``model`` (a name or None), or ``models`` (a tuple)."""
+def with_models(
+    *, required: bool = True, several: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ``--model M``, or M as an argument; it gets ``model`` (or None), or a tuple ``models``."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def named(*args: Any, model: tuple[str, ...], names: tuple[str, ...], **options: Any) -> Any:
             chosen = tuple(dict.fromkeys([*model, *names]))
             if required and not chosen:
-                raise click.UsageError("Name a model: --model MODEL. 'depthmap models list' shows which there are.")
+                raise click.UsageError(
+                    "Name a model: --model MODEL. 'depthmap models list' shows which there are."
+                )
             if several:
                 return function(*args, models=chosen, **options)
             if len(chosen) > 1:
                 raise click.UsageError(f"Name one model, not {len(chosen)}: {', '.join(chosen)}.")
             return function(*args, model=chosen[0] if chosen else None, **options)
 
-        argument = click.argument("names", metavar="[MODEL]" + ("..." if several else ""), nargs=-1, shell_complete=complete_model)
+        argument = click.argument(
+            "names", metavar="[MODEL]" + ("..." if several else ""), nargs=-1, shell_complete=complete_model
+        )
         option = click.option(
             "--model",
             "-m",

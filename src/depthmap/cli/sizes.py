@@ -22,17 +22,12 @@ def parse_size(text: str) -> int:
     if not match:
         raise ValueError(f"{text!r} is no size: write 2GB, 500MB or 1.5GiB")
     number, prefix, binary = match[1], (match[2] or "").lower(), match[3]
-    return round(float(number) * (1024 if binary else 1000) ** _POWERS[prefix])
+    return round(float(number) * float(1024 if binary else 1000) ** _POWERS[prefix])
 
 
-class Size(click.ParamType):
-    """A size on the command line."""
-
-    name = "size"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the bytes, or say what is wrong."""
-        try:
-            return value if isinstance(value, int) else parse_size(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
+def size_option(ctx: click.Context, parameter: click.Parameter, value: str) -> int:
+    """Return the bytes of an option, or say what is wrong with it."""
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", ctx, parameter) from error

@@ -22,8 +22,8 @@ class Format(Protocol):
     def scan(self, path: Path) -> Layout:
         """Return what the file holds, without reading its tensors."""
 
-    def load(self, path: Path) -> dict[str, torch.Tensor]:
-        """Return the tensors, mapped where possible."""
+    def load(self, path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
+        """Return the tensors, mapped where possible; ``trusted`` says that the file's digest was verified."""
 
     def save(
         self, tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None

@@ -1,6 +1,8 @@
 """``.h5``: every tensor a contiguous, 64-byte-aligned, little-endian data set, mapped at its offset in the file.
 
-Our own files are flat: one data set per tensor under its state-dict name, and the metadata as one JSON attribute.
+Our own files are flat: one data set per tensor under its state-dict name, and one JSON attribute with the metadata and
+an index of the tensors. The index spares a load the walk over the data sets; it is believed only where the file's
+digest was verified, since a tool that rewrites the file would leave it as it was.
 Anybody's files are read too: groups become dots, chunked or compressed data sets are decoded (and the caller
 rewrites them). What would reach outside the file (external storage, external and soft links, virtual data sets)
 is refused.
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 suffix = ".h5"
 ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
+_INDEX = "tensors"
 _MAX_DEPTH = 32
 _MAX_EXPANSION = 1100
 """deflate, the strongest of HDF5's own filters, packs at most 1032 to 1; a file claiming more is a bomb."""
@@ -77,7 +80,9 @@ def scan(path: Path) -> Layout:
     if not tensors:
         raise UnrecognisedFile("it holds no tensors", path, "Use an HDF5 file with one data set per tensor.")
     ordered = dict(sorted(tensors.items(), key=lambda item: item[1].offset))
-    return checked(Layout(path, ordered, metadata, mapped), size)
+    stale = _INDEX in metadata and _index(metadata) != tensors
+    metadata.pop(_INDEX, None)
+    return checked(Layout(path, ordered, metadata, mapped and not stale), size)
 
 
 def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
@@ -140,8 +145,10 @@ def _metadata(file: h5py.File) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def load(path: Path) -> dict[str, torch.Tensor]:
+def load(path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
     """Return the tensors: mapped in place where they can be, else decoded into memory.
+
+    ``trusted`` says that the file's digest was verified: our own files are then mapped by their index.
 
     Raises
     ------
@@ -150,12 +157,28 @@ def load(path: Path) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    layout = scan(path)
+    layout = (_indexed(path) if trusted else None) or scan(path)
     if layout.mapped:
         return map_tensors(path, layout.tensors)
     with _opened(path) as file:
         read = {name: torch.from_numpy(_read(dataset)) for name, dataset in _datasets(file, path)}
     return {name: read[name] for name in layout.tensors}
+
+
+def _indexed(path: Path) -> Layout | None:
+    """Return the layout that our own writer left in the file, or None."""
+    with _opened(path) as file:
+        tensors = _index(_metadata(file))
+    return checked(Layout(path, tensors), path.stat().st_size) if tensors else None
+
+
+def _index(metadata: Mapping[str, Any]) -> dict[str, TensorInfo]:
+    """Return the tensors that the attribute names; none where it names none."""
+    try:
+        entries = metadata[_INDEX].items()
+        return {name: TensorInfo(dtype, tuple(shape), offset) for name, (dtype, shape, offset) in entries}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def _read(dataset: h5py.h5d.DatasetID) -> Any:
@@ -177,20 +200,23 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     """
     import h5py
 
-    # Strategy "none" turns off HDF5's block of small data sets, whose members it does not align.
+    # Strategy "none" turns off HDF5's block of small data sets, whose members it does not align. Version 1.10 is the
+    # oldest that has it, so files can be read by whatever is as old as that.
     alignment = {"alignment_threshold": 1, "alignment_interval": ALIGNMENT}
-    with h5py.File(path, "w", libver="latest", fs_strategy="none", **alignment) as file:
-        file.attrs[ATTRIBUTE] = json.dumps(dict(metadata or {}))
+    with h5py.File(path, "w", libver=("v110", "v110"), fs_strategy="none", **alignment) as file:
+        index = {}
         for name, tensor in tensors.items():
             dtype = str(tensor.dtype).removeprefix("torch.")
             if dtype == "bfloat16" or dtype not in ITEM_SIZES or "/" in name:
                 raise UnrecognisedFile(
                     f"tensor {name!r} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
                 )
-            _write(file, name, tensor, dtype)
+            index[name] = (dtype, list(tensor.shape), _write(file, name, tensor, dtype))
+        file.attrs[ATTRIBUTE] = json.dumps({**(metadata or {}), _INDEX: index})
 
 
-def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None:
+def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> int:
+    """Write one tensor and return its offset in the file."""
     import h5py
     import numpy as np
 
@@ -204,3 +230,4 @@ def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)
     if math.prod(shape):
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, tensor.detach().contiguous().numpy())
+    return dataset.get_offset() or 0

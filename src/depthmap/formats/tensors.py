@@ -49,7 +49,8 @@ class Layout:
     """What a file holds: tensors in its order, and its metadata as builtins.
 
     ``mapped`` is False where some tensor's bytes do not lie in the file as they are in memory (compressed,
-    chunked, another byte order), or the state dict is wrapped: such a file is read, then rewritten.
+    chunked, another byte order), the state dict is wrapped, or an index in the file is stale: such a file is read,
+    then rewritten.
     """
 
     path: Path

@@ -41,8 +41,10 @@ class StdConv2d(SameConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, H, W) to (N, C', H / stride, W / stride)."""
-        variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
-        weight = (self.weight - mean) * torch.rsqrt(variance + WEIGHT_EPS)
+        # Two plain reductions: with torch.var_mean it takes nearly twice as long.
+        centred = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
+        variance = centred.square().mean(dim=(1, 2, 3), keepdim=True)
+        weight = centred * torch.rsqrt(variance + WEIGHT_EPS)
         x = F.pad(x, self.border) if self.border else x
         return F.conv2d(x, weight, None, self.stride, self.padding)
 

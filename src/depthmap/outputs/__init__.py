@@ -100,14 +100,21 @@ def save(
 
 def _plan(target: Path, names: Sequence[str] | None) -> dict[Path, Output]:
     if names is None:
-        return {target: _by_ending(target)}
+        return {target: by_ending(target)}
     chosen = [require(name) for name in names]
     if len(chosen) == 1 and target.suffix.lower() == Path(chosen[0].suffix).suffix:
         return {target: chosen[0]}
     return {target.with_name(target.name + output.suffix): output for output in chosen}
 
 
-def _by_ending(target: Path) -> Output:
+def by_ending(target: Path) -> Output:
+    """Return the output that a file name's ending means.
+
+    Raises
+    ------
+    UsageError
+        With the endings there are.
+    """
     endings: dict[str, Output] = {}
     for output in OUTPUTS.values():
         endings.setdefault(Path(output.suffix).suffix, output)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,6 +62,8 @@ def require_space(directory: Path, nbytes: int) -> None:
     InsufficientDiskSpace
         With what is needed and what there is, in MB.
     """
+    import shutil  # slow to import, and listings need none
+
     existing = next(p for p in (directory, *directory.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free < nbytes:

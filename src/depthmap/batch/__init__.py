@@ -1,0 +1,12 @@
+"""Many pictures: `run` estimates the depth of all of them, whatever becomes of one.
+
+`plan` says which files come of which picture, `run_jobs` does it.
+"""
+
+from __future__ import annotations
+
+from .jobs import Job, Result, Summary
+from .local import Factory, run, run_jobs
+from .planning import Plan, plan
+
+__all__ = ["run", "run_jobs", "plan", "Plan", "Job", "Result", "Summary", "Factory"]

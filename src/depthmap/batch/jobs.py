@@ -1,0 +1,82 @@
+"""What is to be done with one picture, what came of it, and of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import DepthmapError
+from ..outputs.publishing import Target
+
+STATUSES = ("done", "skipped", "failed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture (a path, or its encoded bytes) and the file, or the stream, of each output."""
+
+    picture: Path | bytes
+    name: str
+    files: Mapping[str, Target]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files; streams are left out."""
+        return [Path(target) for target in self.files.values() if not hasattr(target, "write")]
+
+    def is_done(self) -> bool:
+        """Tell whether all files are there, none of them older than the picture."""
+        if not isinstance(self.picture, Path) or len(self.paths) < len(self.files):
+            return False
+        try:
+            oldest = min(path.stat().st_mtime_ns for path in self.paths)
+            return oldest >= self.picture.stat().st_mtime_ns
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one picture.
+
+    ``status`` is "done", "skipped" (its files were there) or "failed" (``error`` says why); ``seconds`` holds the
+    time of "read", "predict" (its share of the forward pass) and "write".
+    """
+
+    job: Job
+    status: str
+    width: int = 0
+    height: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    error: DepthmapError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as builtins, for JSON."""
+        entry: dict[str, Any] = {"picture": self.job.name, "status": self.status}
+        if self.error:
+            return {**entry, **self.error.as_dict()}
+        entry["files"] = [str(path) for path in self.job.paths]
+        if self.width:
+            entry.update(width=self.width, height=self.height)
+        return {**entry, "seconds": {step: round(value, 4) for step, value in self.seconds.items()}}
+
+
+@dataclass
+class Summary:
+    """What came of all pictures, in the order in which they ended.
+
+    ``stopped`` is None, or what ended the run before its time: KeyboardInterrupt, or a full disk.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    stopped: BaseException | None = None
+
+    def count(self, status: str) -> int:
+        """Return how many pictures ended like this."""
+        return sum(result.status == status for result in self.results)
+
+    def seconds(self, step: str) -> float:
+        """Return the time that a step took, over all pictures."""
+        return sum(result.seconds.get(step, 0.0) for result in self.results)

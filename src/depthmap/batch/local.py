@@ -1,0 +1,256 @@
+"""The local loop: pictures are read ahead and written behind, while the network runs."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DepthmapError, ExportError, ImageError, InsufficientDiskSpace
+from ..images import read
+from ..outputs import OUTPUTS
+from ..pixels import Pixels
+from ..transforms import network_size
+from .jobs import Job, Result, Summary
+from .planning import plan
+
+if TYPE_CHECKING:
+    from ..estimator import DepthEstimator
+
+Factory = Callable[[], "DepthEstimator"]
+Notify = Callable[[Result], None]
+
+_THREADS = 2  # decoders and encoders: they need little beside the network
+_AHEAD = 4  # pictures read before they are needed, and written after
+_HELD = 100_000_000  # pixels of pictures that wait for others of their network size
+
+
+def run(
+    images: Iterable[str | PathLike[str]],
+    outputs: Sequence[str],
+    directory: str | PathLike[str],
+    *,
+    estimator: Factory | None = None,
+    recursive: bool = False,
+    overwrite: bool = False,
+    batch_size: int = 4,
+    notify: Notify | None = None,
+) -> Summary:
+    """Estimate the depth of many pictures; what cannot be done is noted and passed over.
+
+    Parameters
+    ----------
+    images : iterable of path
+        Pictures, and directories of pictures.
+    outputs : sequence of str
+        Names of `depthmap.outputs.OUTPUTS`.
+    directory : path
+        Where the files go; see `plan`.
+    estimator : callable, optional
+        Makes the estimator, when there is a first picture for it; by default ``DepthEstimator()``.
+    recursive : bool
+        Look for pictures below the directories too.
+    overwrite : bool
+        False: a picture whose files are all there, and not older than it, is skipped.
+    batch_size : int
+        Pictures of one network size in a forward pass.
+    notify : callable, optional
+        Called, in this thread, with each result as it comes.
+
+    Returns
+    -------
+    Summary
+        Also after Ctrl-C or on a full disk: what was done is kept and ``stopped`` says why.
+
+    Raises
+    ------
+    ImageError, UsageError
+        As `plan` does, before anything is done.
+    DepthmapError
+        When the model cannot be had.
+    """
+    jobs = plan(images, outputs, directory, recursive=recursive).jobs
+    return run_jobs(jobs, estimator, overwrite=overwrite, batch_size=batch_size, notify=notify)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    estimator: Factory | None = None,
+    *,
+    overwrite: bool = False,
+    batch_size: int = 4,
+    notify: Notify | None = None,
+) -> Summary:
+    """Do jobs; see `run`."""
+    loop = _Loop(batch_size, notify or (lambda result: None))
+    todo = []
+    for job in jobs:
+        if not overwrite and job.is_done():
+            loop.end(Result(job, "skipped"))
+        elif (
+            isinstance(job.picture, Path) and not job.picture.exists()
+        ):  # said before a model is loaded in vain
+            loop.end(
+                _failed(job, ImageError("There is no such picture or directory", job.name, "Check the path."))
+            )
+        else:
+            todo.append(job)
+    if todo:
+        loop.work(todo, (estimator or _default)())
+    return loop.summary
+
+
+def _default() -> DepthEstimator:
+    from ..estimator import DepthEstimator
+
+    return DepthEstimator()
+
+
+@dataclass
+class _Read:
+    """A picture in memory."""
+
+    job: Job
+    pixels: Pixels
+    seconds: dict[str, float]
+
+
+@dataclass
+class _Loop:
+    batch_size: int
+    notify: Notify
+    summary: Summary = field(default_factory=Summary)
+    waiting: dict[tuple[int, int], list[_Read]] = field(default_factory=dict)
+    writing: deque[Future[Result]] = field(default_factory=deque)
+
+    def end(self, result: Result) -> None:
+        self.summary.results.append(result)
+        self.notify(result)
+
+    def work(self, jobs: Sequence[Job], estimator: DepthEstimator) -> None:
+        pool = ThreadPoolExecutor(_THREADS, "depthmap-batch")
+        try:
+            self._each(jobs, estimator, pool)
+        except (KeyboardInterrupt, InsufficientDiskSpace) as reason:
+            self.summary.stopped = reason
+        finally:
+            pool.shutdown(cancel_futures=True)
+        if self.summary.stopped:
+            self._collect_written()
+
+    def _each(self, jobs: Sequence[Job], estimator: DepthEstimator, pool: ThreadPoolExecutor) -> None:
+        for result in _ahead(pool, _read, jobs):
+            if isinstance(result, Result):
+                self.end(result)
+                continue
+            height, width = result.pixels.shape[:2]
+            size = network_size(width, height, estimator.spec)
+            self.waiting.setdefault(size, []).append(result)
+            if len(self.waiting[size]) >= self.batch_size:
+                self._predict(size, estimator, pool)
+            elif sum(r.pixels.size for batch in self.waiting.values() for r in batch) > 3 * _HELD:
+                self._predict(max(self.waiting, key=lambda size: len(self.waiting[size])), estimator, pool)
+        for size in list(self.waiting):
+            self._predict(size, estimator, pool)
+        self._drain(0)
+
+    def _predict(self, size: tuple[int, int], estimator: DepthEstimator, pool: ThreadPoolExecutor) -> None:
+        batch = self.waiting.pop(size)
+        for entry, depth in _depths(batch, estimator):
+            if isinstance(depth, DepthmapError):
+                self.end(_failed(entry.job, depth))
+            else:
+                self.writing.append(pool.submit(_write, entry, depth, estimator.spec.name))
+                self._drain(_AHEAD)
+
+    def _drain(self, allowed: int) -> None:
+        while len(self.writing) > allowed:
+            result = self.writing[
+                0
+            ].result()  # stays in the queue while it is waited for: Ctrl-C must not lose it
+            self.writing.popleft()
+            self.end(result)
+
+    def _collect_written(self) -> None:
+        """After a stop: note what still got written."""
+        for future in self.writing:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.end(future.result())
+
+
+def _ahead(pool: ThreadPoolExecutor, function: Callable[[Job], Any], jobs: Sequence[Job]) -> Iterator[Any]:
+    """Yield the results in order, a few of them begun before they are asked for."""
+    begun: deque[Future[Any]] = deque()
+    for job in jobs:
+        begun.append(pool.submit(function, job))
+        if len(begun) > _AHEAD:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+def _failed(job: Job, error: DepthmapError) -> Result:
+    return Result(job, "failed", error=error)
+
+
+def _read(job: Job) -> _Read | Result:
+    start = time.perf_counter()
+    try:
+        pixels = read(job.picture)
+    except DepthmapError as error:
+        return _failed(job, error)
+    except MemoryError:
+        return _failed(
+            job, ImageError("There is too little memory for the picture", job.name, "Save it smaller.")
+        )
+    return _Read(job, pixels, {"read": time.perf_counter() - start})
+
+
+def _depths(batch: Sequence[_Read], estimator: DepthEstimator) -> Iterator[tuple[_Read, Any]]:
+    """Yield the depth of each picture, or the error; a batch that is too much is tried one by one."""
+    start = time.perf_counter()
+    try:
+        depths: list[Any] = list(estimator.predict_batch([entry.pixels for entry in batch], len(batch)))
+    except (DepthmapError, RuntimeError, MemoryError) as error:
+        if len(batch) > 1:
+            for entry in batch:
+                yield from _depths([entry], estimator)
+            return
+        depths = [error if isinstance(error, DepthmapError) else _too_much(batch[0], error)]
+    for entry, depth in zip(batch, depths, strict=True):
+        entry.seconds["predict"] = (time.perf_counter() - start) / len(batch)
+        yield entry, depth
+
+
+def _too_much(entry: _Read, error: BaseException) -> DepthmapError:
+    what = f"The network failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    return DepthmapError(what, entry.job.name, "Use a smaller model, or the CPU.")
+
+
+def _write(entry: _Read, depth: Any, model: str) -> Result:
+    job, start = entry.job, time.perf_counter()
+    try:
+        for name, target in job.files.items():
+            if isinstance(target, Path):
+                _make_directory(target.parent)
+            OUTPUTS[name].write(target, depth, picture=entry.pixels, model=model)
+    except InsufficientDiskSpace:
+        raise  # the next picture would find no more room
+    except DepthmapError as error:
+        return _failed(job, error)
+    height, width = entry.pixels.shape[:2]
+    return Result(job, "done", width, height, {**entry.seconds, "write": time.perf_counter() - start})
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"The directory cannot be made: {error.strerror}", path, "Choose another place."
+        ) from error

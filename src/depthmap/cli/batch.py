@@ -1,0 +1,73 @@
+"""``depthmap batch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
+from .session import Session, with_session
+
+
+@click.command()
+@click.argument("paths", metavar="DIR...", nargs=-1, required=True)
+@click.option("--out", "-o", required=True, metavar="OUT", help="Directory to write to; it is made.")
+@click.option("--recursive", "-r", is_flag=True, help="Also the pictures below the directories.")
+@click.option("--overwrite", is_flag=True, help="Also the pictures whose files are there already.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="Pictures of one size in a forward pass.",
+)
+@estimating
+@with_session
+def batch(
+    session: Session,
+    paths: tuple[str, ...],
+    out: str,
+    recursive: bool,
+    overwrite: bool,
+    batch_size: int,
+    choice: Choice,
+    formats: tuple[str, ...],
+) -> int:
+    """Estimate the depth of all pictures in directories.
+
+    A picture that cannot be read is reported and passed over. After Ctrl-C the
+    same command goes on where it was: pictures whose files are there, and not
+    older than they, are skipped.
+    """
+    from ..batch import Result, plan, run_jobs
+    from .progress import in_pictures
+
+    planned = plan(paths, formats or DEFAULT_OUTPUTS, out, recursive=recursive)
+    jobs = planned.jobs
+    session.say(
+        f"{len(jobs)} pictures"
+        + (f"; {len(planned.left_out)} outputs of them left out" if planned.left_out else "")
+    )
+    ended = 0
+    with in_pictures(session) as report:
+
+        def notify(result: Result) -> None:
+            nonlocal ended
+            ended += 1
+            announce(session, result)
+            if (
+                result.status != "skipped"
+            ):  # those come before the model is loaded, which has a bar of its own
+                report(
+                    result.job.picture.name if isinstance(result.job.picture, Path) else "", ended, len(jobs)
+                )
+
+        summary = run_jobs(
+            jobs, lambda: choice.make(session), overwrite=overwrite, batch_size=batch_size, notify=notify
+        )
+    status = closing(session, choice, summary, len(jobs))
+    if session.json:
+        session.result(document(choice, summary, out=out))
+    return status

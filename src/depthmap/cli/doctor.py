@@ -1,0 +1,161 @@
+"""``depthmap doctor``: every check is a function that says what it found, or raises."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import DepthmapError
+from .output import seconds_text, size_text, wrapped
+from .session import FAILED, Session, with_session
+
+if TYPE_CHECKING:
+    from ..cache import ModelCache
+
+_PACKAGES = ("torch", "numpy", "pillow", "h5py", "httpx", "filelock", "click", "rich", "fastapi", "uvicorn")
+_LITTLE_SPACE = 3e9  # DPT_Large in both formats
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; ``status`` is "ok", "note" or "broken"."""
+
+    check: str
+    status: str
+    said: str
+    remedy: str = ""
+
+
+Check = Callable[["ModelCache"], Finding]
+
+
+@click.command()
+@click.option("--no-predict", is_flag=True, help="Load the models, but predict nothing.")
+@with_session
+def doctor(session: Session, no_predict: bool) -> int:
+    """Test that everything works here.
+
+    The cache, the disk, the versions; that each cached model and the embedded
+    one load, from which format and how fast; and that they predict.
+    """
+    cache = session.working_cache()
+    findings = []
+    for finding in _findings(cache, predicts=not no_predict):
+        findings.append(finding)
+        if not session.json:
+            for line in _lines(finding):
+                print(line, flush=True)
+    broken = [finding for finding in findings if finding.status == "broken"]
+    if session.json:
+        session.result({"ok": not broken, "checks": [asdict(finding) for finding in findings]})
+    session.say(f"{len(broken)} of {len(findings)} checks failed." if broken else "Everything works.")
+    return FAILED if broken else 0
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield wrapped(f"{finding.status:6}  {finding.check}: {finding.said}", 80)
+    if finding.remedy:
+        yield wrapped(f"        {finding.remedy}", 80)
+
+
+def _findings(cache: ModelCache, *, predicts: bool) -> Iterator[Finding]:
+    for check in (_versions, _cache_directory, _space):
+        yield _guarded(check.__name__.strip("_").replace("_", " "), check, cache)
+    names = [row["name"] for row in cache.models() if row["status"] in ("cached", "embedded")]
+    for name in names:
+        yield _guarded(name, lambda cache, name=name: _model(cache, name, predicts=predicts), cache)  # type: ignore[misc]  # the default binds the loop's variable
+
+
+def _guarded(name: str, check: Check, cache: ModelCache) -> Finding:
+    try:
+        return check(cache)
+    except DepthmapError as error:
+        where = f" ({error.where})" if error.where else ""
+        return Finding(
+            name, "broken", f"{error.title + ': ' if error.title else ''}{error.what}{where}", error.remedy
+        )
+    except Exception as error:  # whatever breaks is what the doctor is for
+        return Finding(name, "broken", f"{type(error).__name__}: {error}", "Install depthmap again.")
+
+
+def _versions(cache: ModelCache) -> Finding:
+    from importlib.metadata import version
+
+    from .. import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Finding(
+        "versions",
+        "ok",
+        f"depthmap {__version__}, Python {python}, " + ", ".join(f"{p} {version(p)}" for p in _PACKAGES),
+    )
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def _cache_directory(cache: ModelCache) -> Finding:
+    place = _existing(cache.cache_dir)
+    remedy = (
+        "Check its owner and permissions, or choose another place with --cache-dir or DEPTHMAP_CACHE_DIR."
+    )
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Finding("cache", "broken", f"Cache directory not writable ({place})", remedy)
+    made = "writable" if place == cache.cache_dir else "not made yet"
+    return Finding("cache", "ok", f"{cache.cache_dir} ({made})")
+
+
+def _space(cache: ModelCache) -> Finding:
+    import shutil
+
+    free = shutil.disk_usage(_existing(cache.cache_dir)).free
+    if free < _LITTLE_SPACE:
+        remedy = "A download of DPT_Large in both formats needs 3 GB; DEPTHMAP_CACHE_DIR names another disk."
+        return Finding("disk", "note", f"only {size_text(free)} free", remedy)
+    return Finding("disk", "ok", f"{size_text(free)} free")
+
+
+def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
+    """Load a model as users do, then from its other files; predict once."""
+    import numpy as np
+
+    from ..estimator import DepthEstimator
+
+    start = time.perf_counter()
+    estimator = DepthEstimator(name, cache_dir=cache.cache_dir)
+    said = [
+        f"{estimator.source} in {seconds_text(time.perf_counter() - start)}",
+        *_other_files(cache, name, estimator.source),
+    ]
+    if predicts:
+        picture = np.linspace(0, 1, 192 * 256 * 3, dtype=np.float32).reshape(192, 256, 3)
+        start = time.perf_counter()
+        depth = estimator.predict(picture)
+        if depth.shape != (192, 256) or not np.isfinite(depth).all():
+            return Finding(
+                name,
+                "broken",
+                "it predicts values that are no numbers",
+                f"Run 'depthmap models verify --model {name}'.",
+            )
+        said.append(f"predicts in {seconds_text(time.perf_counter() - start)} on {estimator.device}")
+    return Finding(name, "ok", ", ".join(said))
+
+
+def _other_files(cache: ModelCache, name: str, loaded: str) -> Iterator[str]:
+    from .. import formats, networks
+
+    spec = cache.spec(name)
+    for format, path in cache.shelf.cached(spec.slug).items():
+        if format in formats.FORMATS and format != loaded:
+            start = time.perf_counter()
+            networks.fill(networks.build(spec.network), formats.load(path))
+            yield f"{format} in {seconds_text(time.perf_counter() - start)}"

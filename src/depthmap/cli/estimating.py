@@ -1,0 +1,193 @@
+"""What `predict` and `batch` share: the options of the model and the outputs, timing, and the report."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..outputs import OUTPUTS
+from .output import count, seconds_text
+from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model
+
+if TYPE_CHECKING:
+    from ..batch import Result, Summary
+    from ..estimator import DepthEstimator
+
+DEFAULT_OUTPUTS = ("png16", "colour")
+
+
+def _outputs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Split at commas, and refuse what is no output."""
+    names = [name.strip().lower() for value in values for name in value.split(",")]
+    if unknown := [name for name in names if name not in OUTPUTS]:
+        hint = f"{unknown[0]!r} is none of {', '.join(OUTPUTS)}; -o names the file or directory to write to"
+        raise click.BadParameter(hint, ctx, parameter)
+    return tuple(dict.fromkeys(names))
+
+
+def _complete_outputs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in OUTPUTS if name.startswith(incomplete.lower())]
+
+
+_OPTIONS = (
+    click.option(
+        "--output",
+        "--format",
+        "-f",
+        "formats",
+        callback=_outputs,
+        shell_complete=_complete_outputs,
+        multiple=True,
+        metavar="NAME",
+        help=f"What to write: {', '.join(OUTPUTS)}; may be repeated. By default {' and '.join(DEFAULT_OUTPUTS)}.",
+    ),
+    click.option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        shell_complete=complete_model,
+        help="By default DEPTHMAP_MODEL, else the most accurate that is cached, else the embedded one.",
+    ),
+    click.option(
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one."
+    ),
+    click.option("--no-cache", is_flag=True, help="Read nothing from the cache, and leave nothing in it."),
+    click.option("--verify", is_flag=True, help="Read every byte of the model's file before it is used."),
+)
+
+
+def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the model and the outputs; it gets a `Choice` for the former."""
+
+    @functools.wraps(function)
+    def chosen(*args: Any, model: str, device: str, no_cache: bool, verify: bool, **options: Any) -> Any:
+        return function(*args, choice=Choice(model, device, not no_cache, verify), **options)
+
+    decorated: Callable[..., Any] = chosen
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+@dataclass
+class Choice:
+    """Which model is to run, and how; then how long it took to have it."""
+
+    model: str | None
+    device: str | None
+    use_cache: bool
+    verify: bool
+    seconds: dict[str, float] = field(default_factory=dict)
+    used: dict[str, str] = field(default_factory=dict)
+
+    def make(self, session: Session) -> DepthEstimator:
+        """Make the estimator and say which model it is and why."""
+        from .messages import show_log
+        from .progress import in_bytes
+
+        show_log(session)
+        start = time.perf_counter()
+        import torch  # noqa: F401  # so that its import is timed apart
+
+        from ..estimator import DepthEstimator
+
+        imported = time.perf_counter()
+        with _verifying(self.verify), in_bytes(session) as report:
+            estimator = DepthEstimator(
+                self.model,
+                self.device,
+                cache_dir=session.cache_dir,
+                use_cache=self.use_cache,
+                progress=report,
+            )
+        self.seconds = {"import": imported - start, "load": time.perf_counter() - imported}
+        self.used = {
+            "model": estimator.spec.name,
+            "source": estimator.source,
+            "reason": estimator.reason,
+            "device": str(estimator.device),
+        }
+        session.say(
+            f"Model: {estimator.spec.name}, {_SOURCES[estimator.source]}, on {estimator.device} ({estimator.reason})"
+        )
+        return estimator
+
+
+_SOURCES = {"pt": "from .pt", "h5": "from .h5", "embedded": "embedded", "download": "downloaded"}
+
+
+@contextmanager
+def _verifying(always: bool) -> Iterator[None]:
+    """Set DEPTHMAP_VERIFY while the model is loaded."""
+    before = os.environ.get("DEPTHMAP_VERIFY")
+    if always:
+        os.environ["DEPTHMAP_VERIFY"] = "always"
+    try:
+        yield
+    finally:
+        if always:
+            os.environ.pop("DEPTHMAP_VERIFY")
+            if before is not None:
+                os.environ["DEPTHMAP_VERIFY"] = before
+
+
+def times(choice: Choice, summary: Summary) -> dict[str, float]:
+    """Return the seconds of each step, rounded."""
+    steps = {**choice.seconds, **{step: summary.seconds(step) for step in ("read", "predict", "write")}}
+    return {step: round(value, 4) for step, value in steps.items()}
+
+
+def times_text(seconds: dict[str, float]) -> str:
+    """Return the steps in a line."""
+    return ", ".join(f"{step} {seconds_text(value)}" for step, value in seconds.items())
+
+
+def document(choice: Choice, summary: Summary, **more: Any) -> dict[str, Any]:
+    """Return everything as builtins, for JSON."""
+    counts = {status: summary.count(status) for status in ("done", "skipped", "failed")}
+    stopped = type(summary.stopped).__name__ if summary.stopped else None
+    return {
+        **choice.used,
+        **more,
+        **counts,
+        "stopped": stopped,
+        "seconds": times(choice, summary),
+        "results": [result.as_dict() for result in summary.results],
+    }
+
+
+def announce(session: Session, result: Result) -> None:
+    """Print the files of a picture on stdout as soon as they are whole, its error on stderr."""
+    if result.error:
+        session.complain(result.error)
+    elif result.status == "done" and not session.json:
+        for path in result.job.paths:
+            print(path, flush=True)
+
+
+def closing(session: Session, choice: Choice, summary: Summary, total: int) -> int:
+    """Say what came of it, and return the exit status."""
+    done, skipped, failed = (summary.count(status) for status in ("done", "skipped", "failed"))
+    parts = [f"{count(done, 'picture')} done"]
+    parts += [f"{skipped} skipped, as their files are there (--overwrite makes them anew)"] if skipped else []
+    parts += [f"{failed} failed"] if failed else []
+    left = total - len(summary.results)
+    parts += [f"{left} not begun"] if left else []
+    if total > 1:
+        session.say(", ".join(parts) + ".")
+    if done:
+        session.say("Time: " + times_text(times(choice, summary)))
+    if isinstance(summary.stopped, KeyboardInterrupt):
+        session.say("Interrupted. What is done is kept; the same command goes on from here.")
+        return INTERRUPTED
+    if summary.stopped:
+        session.complain(summary.stopped)
+        return FAILED
+    return 0 if not failed else SOME_FAILED if failed < total else FAILED

@@ -1,0 +1,275 @@
+"""``depthmap models``: what there is, and models in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import DepthmapError
+from ..store.names import FORMATS, TENSOR_FORMATS
+from .lazy import LazyGroup
+from .output import count, size_text, table
+from .session import FAILED, SOME_FAILED, Session, common, with_models, with_session
+
+_MB = 1e6
+_EXPORTS = ("pt", "h5", "safetensors", "pkl")
+
+
+@click.group(
+    cls=LazyGroup,
+    table={
+        "list": ("models:list_models", "List the models that are known, and which are cached."),
+        "info": ("models:info", "Say what the cache holds."),
+        "du": ("models:usage", "Say how much room each model takes."),
+        "download": ("models:download", "Download models into the cache."),
+        "import": ("models:import_model", "Take a checkpoint of your own into the cache."),
+        "export": ("models:export", "Write a model to a file."),
+        "adopt": ("models:adopt", "Take over what torch.hub has downloaded."),
+        "verify": ("upkeep:verify", "Read every byte and compare it with its digest."),
+        "repair": ("upkeep:repair", "Replace damaged files."),
+        "optimize": ("upkeep:optimize", "Remove damaged, duplicate and partial files."),
+        "clear": ("upkeep:clear", "Remove one model, or all."),
+        "pin": ("upkeep:pin", "Keep a model from being evicted."),
+        "unpin": ("upkeep:unpin", "Let a model be evicted again."),
+        "evict": ("upkeep:evict", "Remove the models least recently used."),
+    },
+)
+@common
+def models() -> None:
+    """List, fetch, check and remove models."""
+
+
+@click.command("list")
+@click.option("--format", type=click.Choice(FORMATS), help="Only models that are cached in this format.")
+@with_session
+def list_models(session: Session, format: str | None) -> None:
+    """List the models that are known, and which are cached.
+
+    The most accurate comes first.
+    """
+    cache = session.cache()
+    rows = cache.models(format)
+    lines = table(
+        ("NAME", "STATUS", "FORMATS", "SIZE", "ABOUT"),
+        [(r["name"], r["status"], ",".join(r["formats"]), _size(r), _about(r)) for r in rows],
+        right=[3],
+    )
+    session.result({"cache_dir": str(cache.cache_dir), "models": rows}, lines if rows else [])
+    if not session.json:
+        session.say(f"{count(len(rows), 'model')}; the cache is {cache.cache_dir}")
+
+
+def _size(row: dict[str, Any]) -> str:
+    nbytes = (row["size_mb"] or row["download_mb"]) * _MB
+    return size_text(nbytes) if nbytes else ""
+
+
+def _about(row: dict[str, Any]) -> str:
+    return ("pinned; " if row["pinned"] else "") + str(row["about"])
+
+
+@click.command()
+@click.option(
+    "--detailed", is_flag=True, help="Also where each model came from, its digests and its last use."
+)
+@with_models(required=False)
+@with_session
+def info(session: Session, model: str | None, detailed: bool) -> None:
+    """Say what the cache holds.
+
+    With a model, only that one.
+    """
+    cache = session.cache()
+    content = cache.info()
+    if model:
+        slug = cache.spec(model).slug
+        content["models"] = {s: entry for s, entry in content["models"].items() if s == slug}
+    content["stats"] = cache.stats()
+    if detailed or model:
+        for slug, entry in content["models"].items():
+            entry.update(cache.detail(slug))
+    session.result(content, _info_lines(content, detailed or bool(model)))
+
+
+def _info_lines(content: dict[str, Any], detailed: bool) -> list[str]:
+    stats = content["stats"]
+    lines = [
+        f"cache   {content['cache_dir']}",
+        f"models  {stats['total_models']}",
+        f"files   {content['total_files']}" + "".join(f", {n} {f}" for f, n in content["formats"].items()),
+        f"size    {size_text(content['total_size_mb'] * _MB)}",
+        f"health  {stats['cache_health']}",
+    ]
+    for slug, entry in content["models"].items():
+        lines += ["", f"{slug}  {size_text(entry['total_size_mb'] * _MB)}"]
+        for format, file in entry["formats"].items():
+            lines.append(f"  {format:4} {size_text(file['size_mb'] * _MB):>8}  {file['last_modified']}")
+        if detailed:
+            lines += _detail_lines(entry)
+    return lines
+
+
+def _detail_lines(entry: dict[str, Any]) -> list[str]:
+    facts = {
+        "network": entry["network"],
+        "last used": entry["last_used"] or "never",
+        "pinned": "yes" if entry["pinned"] else "no",
+        **entry["provenance"],
+        **{f"{format} sha256": digest for format, digest in entry["sha256"].items()},
+        **{f"{format} path": file["path"] for format, file in entry["formats"].items()},
+    }
+    short = [f"  {name:10} {value}" for name, value in facts.items()]
+    return [part for line in short for part in _folded(line)]
+
+
+def _folded(line: str) -> list[str]:
+    """Put a value that is too long for its line, such as a digest, whole on the next."""
+    name, value = line[:12].rstrip(), line[13:]
+    return (
+        [line]
+        if len(line) <= 80
+        else [name if len(name) < 12 else line.split(value)[0].rstrip(), f"    {value}"]
+    )
+
+
+@click.command("du")
+@with_session
+def usage(session: Session) -> None:
+    """Say how much room each model takes."""
+    import shutil
+
+    cache = session.cache()
+    store = cache.shelf.store
+    models = {
+        slug: {format: path.stat().st_size for format, path in paths.items()}
+        for slug, paths in store.files().items()
+    }
+    other = {
+        "partial files": sum(path.stat().st_size for _, path in store.partial()),
+        "damaged files": sum(path.stat().st_size for _, path in store.aside()),
+    }
+    place = next(p for p in (cache.cache_dir, *cache.cache_dir.parents) if p.exists())
+    total, free = (
+        sum(map(sum, (m.values() for m in models.values()))) + sum(other.values()),
+        shutil.disk_usage(place).free,
+    )
+    by_size = sorted(models.items(), key=lambda item: -sum(item[1].values()))
+    rows = [(size_text(sum(sizes.values())), slug) for slug, sizes in by_size]
+    rows += [(size_text(size), name) for name, size in other.items() if size]
+    rows += [(size_text(total), "in all"), (size_text(free), "free")]
+    data = {
+        "cache_dir": str(cache.cache_dir),
+        "models": dict(by_size),
+        **{k.replace(" ", "_"): v for k, v in other.items()},
+    }
+    session.result({**data, "total": total, "free": free}, [f"{size:>8}  {name}" for size, name in rows])
+
+
+@click.command()
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(TENSOR_FORMATS),
+    multiple=True,
+    help="Only in this format; by default in both.",
+)
+@with_models(several=True)
+@with_session
+def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]) -> int:
+    """Download models into the cache.
+
+    What is there and whole is not fetched again. DEPTHMAP_MIRRORS names other
+    servers.
+    """
+    from .progress import in_bytes
+
+    cache = session.working_cache()
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for name in models:
+        try:
+            spec = cache.spec(name)
+            if spec.embedded:
+                session.say(f"{spec.name} ships with depthmap: there is nothing to download.")
+                done.append({"model": spec.name, "files": {}})
+                continue
+            with in_bytes(session) as report:
+                paths = cache.download(name, formats or TENSOR_FORMATS, report)
+            done.append({"model": spec.name, "files": {format: str(path) for format, path in paths.items()}})
+        except DepthmapError as error:
+            if len(models) == 1:
+                raise
+            session.complain(error)
+            failed.append({"model": name, **error.as_dict()})
+    data = {"models": done, "failed": failed}
+    session.result(data, [path for entry in done for path in entry["files"].values()])
+    return 0 if not failed else SOME_FAILED if done else FAILED
+
+
+@click.command("import")
+@click.option("--input", "-i", "source", metavar="FILE", help="A .pt, .h5 or .safetensors checkpoint.")
+@click.option("--name", "-n", required=True, metavar="NAME", help="What the model is to be called.")
+@click.option(
+    "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Only in this format."
+)
+@click.option("--force", is_flag=True, help="Replace a model of that name.")
+@click.argument("file", metavar="[FILE]", required=False)
+@with_session
+def import_model(
+    session: Session, source: str | None, name: str, formats: tuple[str, ...], force: bool, file: str | None
+) -> None:
+    """Take a checkpoint of your own into the cache.
+
+    Its network is recognised by its tensors. Nothing in the file is executed.
+    """
+    chosen = source or file
+    if not chosen or (source and file):
+        raise click.UsageError("Name one file: --input FILE.")
+    cache = session.working_cache()
+    session.say(f"Importing {chosen} ...")
+    spec = cache.import_file(chosen, name, formats or TENSOR_FORMATS, replace=force)
+    files = {format: str(path) for format, path in cache.shelf.cached(spec.slug).items()}
+    session.say(f"{spec.name} is a {spec.network} network; use it with --model {spec.name}.")
+    session.result({"model": spec.name, "network": spec.network, "files": files}, files.values())
+
+
+@click.command()
+@click.option(
+    "--output", "-o", "target", required=True, metavar="FILE", help="Where to; an existing file is replaced."
+)
+@click.option("--format", type=click.Choice(_EXPORTS), help="By default the file name's ending says it.")
+@with_models()
+@with_session
+def export(session: Session, model: str, target: str, format: str | None) -> None:
+    """Write a model to a file: pt, h5, safetensors, or pkl (its description)."""
+    cache = session.working_cache()
+    session.say(f"Exporting {cache.spec(model).name} ...")
+    path = cache.export(model, Path(target), format or "")
+    session.result(
+        {"model": cache.spec(model).name, "path": str(path), "bytes": path.stat().st_size}, [str(path)]
+    )
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be taken.")
+@with_models(required=False, several=True)
+@with_session
+def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
+    """Take over what torch.hub has downloaded, without a copy where the disk allows it.
+
+    Without a model, all that are found.
+    """
+    cache = session.working_cache()
+    names = models or tuple(spec.name for spec in cache.shelf.catalog.values() if spec.hub_names)
+    found = {cache.spec(name).name: cache.adopt(name, dry_run=dry_run) for name in names}
+    taken = {name: str(path) for name, path in found.items() if path}
+    for name, path in taken.items():
+        session.say(f"{name}: {'found' if dry_run else 'taken'} {path}")
+    missing = [name for name in found if name not in taken]
+    if not taken or models:
+        for name in missing:
+            session.say(f"{name}: torch.hub has no file of it.")
+    session.result({"adopted": taken, "missing": missing, "dry_run": dry_run}, taken)
+    return FAILED if models and missing else 0

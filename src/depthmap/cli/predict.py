@@ -1,0 +1,111 @@
+"""``depthmap predict``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..outputs import OUTPUTS
+from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
+from .session import Session, with_session
+
+if TYPE_CHECKING:
+    from ..batch import Job
+
+
+@click.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option(
+    "--out",
+    "-o",
+    default=".",
+    metavar="PATH",
+    help="Directory, by default this one; or for one picture a file, or - for stdout.",
+)
+@estimating
+@with_session
+def predict(
+    session: Session, images: tuple[str, ...], out: str, choice: Choice, formats: tuple[str, ...]
+) -> int:
+    """Estimate the depth of pictures: photo.jpg gives photo_depth.png (16 bits)
+    and photo_colour.png.
+
+    IMAGE is a picture, a directory of pictures, or - for stdin. The maps are
+    relative inverse depth: brighter is nearer. The pictures are never changed;
+    earlier maps of the same name are replaced.
+    """
+    jobs = _jobs(session, images, out, formats)
+    from ..batch import run_jobs
+
+    summary = run_jobs(
+        jobs,
+        lambda: choice.make(session),
+        overwrite=True,
+        notify=None if len(jobs) == 1 else lambda r: announce(session, r),
+    )
+    if len(jobs) == 1 and summary.results:
+        if error := summary.results[0].error:
+            raise error
+        announce(session, summary.results[0])
+    status = closing(session, choice, summary, len(jobs))
+    if session.json:
+        session.result(document(choice, summary))
+    return status
+
+
+def _jobs(session: Session, images: Sequence[str], out: str, formats: tuple[str, ...]) -> list[Job]:
+    """Return what is to be done, or say what is wrong before a model is loaded."""
+    if out == "-":
+        return [_to_stdout(session, images, formats)]
+    if len(images) == 1 and Path(out).suffix and not Path(out).is_dir() and not Path(images[0]).is_dir():
+        return [_to_file(images[0], Path(out), formats)]
+    from ..batch import plan
+
+    names = formats or DEFAULT_OUTPUTS
+    planned = plan([image for image in images if image != "-"], names, out)
+    for path in planned.left_out:
+        session.say(f"{path} is left out: it is an output of another picture.")
+    return planned.jobs + ([_from_stdin(Path(out), names)] if "-" in images else [])
+
+
+def _picture(image: str) -> Path | bytes:
+    return sys.stdin.buffer.read() if image == "-" else Path(image)
+
+
+def _from_stdin(directory: Path, names: Sequence[str]) -> Job:
+    from ..batch import Job
+
+    return Job(_picture("-"), "-", {name: directory / f"stdin{OUTPUTS[name].suffix}" for name in names})
+
+
+def _to_stdout(session: Session, images: Sequence[str], formats: tuple[str, ...]) -> Job:
+    from ..batch import Job
+
+    names = formats or DEFAULT_OUTPUTS[:1]
+    if len(images) != 1 or len(names) != 1:
+        raise click.UsageError(
+            "stdout takes one output of one picture: name one of each, or a directory with -o."
+        )
+    if session.json:
+        raise click.UsageError("stdout cannot take both the output and --json.")
+    if sys.stdout.isatty():
+        raise click.UsageError("stdout is a terminal, the output is binary: redirect it to a file or a pipe.")
+    return Job(_picture(images[0]), images[0], {names[0]: sys.stdout.buffer})
+
+
+def _to_file(image: str, target: Path, formats: tuple[str, ...]) -> Job:
+    from ..batch import Job
+    from ..outputs import by_ending
+
+    names = formats or (by_ending(target).name,)
+    if len(names) != 1:
+        raise click.UsageError(
+            f"{target} is one file, and {len(names)} outputs are asked for: name a directory."
+        )
+    if image != "-" and target.exists() and Path(image).exists() and target.samefile(image):
+        raise click.UsageError(f"{target} is the picture itself: name another file.")
+    return Job(_picture(image), image, {names[0]: target})

@@ -1,0 +1,152 @@
+"""``depthmap setup``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import DepthmapError, DigestMismatch, DownloadError, ModelUnavailable
+from ..store.names import TENSOR_FORMATS
+from .output import seconds_text, size_text, table
+from .session import FAILED, SOME_FAILED, Session, complete_model, with_session
+
+if TYPE_CHECKING:
+    from ..cache import ModelCache
+    from ..catalog import ModelSpec
+
+_DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
+
+
+@click.command()
+@click.option(
+    "--models",
+    "--model",
+    "-m",
+    "chosen",
+    multiple=True,
+    metavar="NAMES",
+    shell_complete=complete_model,
+    help=f"Models, with commas; or all, or none; may be repeated. By default {_DEFAULT}.",
+)
+@click.option(
+    "--formats",
+    "--format",
+    "-f",
+    multiple=True,
+    metavar="FORMATS",
+    help=f"Of {' and '.join(TENSOR_FORMATS)}, with commas; by default both.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
+@with_session
+def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], yes: bool) -> int:
+    """Fetch models, and see that they load.
+
+    Asks which, on a terminal, unless they are named or --yes is given. Without
+    a network the model that ships with depthmap is set up, and what could not
+    be had is said.
+    """
+    cache = session.working_cache()
+    asks = not yes and not session.json and sys.stdin.isatty()
+    if asks and not chosen:
+        chosen = (_ask_models(session, cache),)
+    if asks and not formats:
+        formats = (click.prompt("Formats", default=",".join(TENSOR_FORMATS), err=True),)
+    specs = _specs(cache, _split(chosen) or [_DEFAULT])
+    wanted = _formats(formats)
+    outcomes = [_fetch(session, cache, spec, wanted) for spec in specs if not spec.embedded]
+    embedded = [spec for spec in cache.shelf.catalog.values() if spec.embedded]
+    had = [
+        spec
+        for spec, outcome in zip([s for s in specs if not s.embedded], outcomes, strict=True)
+        if "error" not in outcome
+    ]
+    outcomes += [{"model": spec.name} for spec in embedded]
+    for spec, outcome in zip([*had, *embedded], [o for o in outcomes if "error" not in o], strict=True):
+        _try(session, cache, spec, outcome)
+    return _close(session, cache, outcomes)
+
+
+def _ask_models(session: Session, cache: ModelCache) -> str:
+    rows = [row for row in cache.models() if row["download_mb"]]
+    cells = [
+        (
+            row["name"],
+            "cached" if row["status"] == "cached" else size_text(row["download_mb"] * 1e6),
+            row["about"],
+        )
+        for row in rows
+    ]
+    for line in table(("MODEL", "DOWNLOAD", "ABOUT"), cells, right=[1]):
+        session.say(line)
+    return str(click.prompt("Models (names with commas, all, none)", default=_DEFAULT, err=True))
+
+
+def _split(values: tuple[str, ...]) -> list[str]:
+    return [part for value in values for part in value.replace(",", " ").split()]
+
+
+def _specs(cache: ModelCache, names: list[str]) -> list[ModelSpec]:
+    if [name.lower() for name in names] == ["all"]:
+        return [spec for spec in cache.shelf.catalog.values() if spec.url]
+    if [name.lower() for name in names] == ["none"]:
+        return []
+    return list({spec.slug: spec for spec in map(cache.spec, names)}.values())
+
+
+def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.lower().lstrip(".") for name in _split(values))) or TENSOR_FORMATS
+    if unknown := [name for name in names if name not in TENSOR_FORMATS]:
+        raise click.UsageError(
+            f"{', '.join(unknown)} is no format of the cache: use {' or '.join(TENSOR_FORMATS)}."
+        )
+    return names
+
+
+def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[str, ...]) -> dict[str, Any]:
+    from .progress import in_bytes
+
+    session.say(f"{spec.name} ...")
+    try:
+        with in_bytes(session) as report:
+            paths = cache.download(spec.name, formats, report)
+    except DepthmapError as error:
+        # Without a network there is nothing wrong here; wrong bytes and a full disk are failures.
+        offline = isinstance(error, (DownloadError, ModelUnavailable)) and not isinstance(
+            error, DigestMismatch
+        )
+        session.complain(error)
+        return {"model": spec.name, **error.as_dict(), "offline": offline}
+    return {"model": spec.name, "files": {name: str(path) for name, path in paths.items()}}
+
+
+def _try(session: Session, cache: ModelCache, spec: ModelSpec, outcome: dict[str, Any]) -> None:
+    """Load the model once, and note how that went."""
+    from ..loader import load
+
+    try:
+        loaded = load(spec.name, cache)
+    except DepthmapError as error:
+        session.complain(error)
+        outcome.update(error.as_dict(), offline=False)
+        return
+    outcome.update(source=loaded.source, seconds=round(loaded.seconds, 4))
+
+
+def _close(session: Session, cache: ModelCache, outcomes: list[dict[str, Any]]) -> int:
+    ready = [o for o in outcomes if "error" not in o]
+    missing = [o for o in outcomes if o.get("offline")]
+    broken = [o for o in outcomes if "error" in o and not o["offline"]]
+    data = {"cache_dir": str(cache.cache_dir), "ready": ready, "missing": missing, "failed": broken}
+    session.result(data, [o["model"] for o in ready])
+    for outcome in ready:
+        session.say(
+            f"{outcome['model']} is ready: from {outcome['source']} in {seconds_text(outcome['seconds'])}."
+        )
+    if missing:
+        names = ", ".join(o["model"] for o in missing)
+        session.say(
+            f"Not to be had now: {names}. Run this again when online; until then the embedded model works."
+        )
+    return 0 if not broken else SOME_FAILED if ready else FAILED

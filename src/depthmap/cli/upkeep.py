@@ -1,0 +1,166 @@
+"""``depthmap models``: keeping the cache whole and small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..errors import DepthmapError
+from .output import count, size_text
+from .session import FAILED, SOME_FAILED, Session, with_models, with_session
+from .sizes import size_option
+
+_MB = 1e6
+
+
+def _status(failed: int, total: int) -> int:
+    return 0 if not failed else FAILED if failed == total else SOME_FAILED
+
+
+@click.command()
+@with_models(required=False)
+@with_session
+def verify(session: Session, model: str | None) -> int:
+    """Read every byte of the cached files and compare it with its digest.
+
+    Changes nothing. Without a model, all are verified.
+    """
+    from .progress import in_bytes
+
+    cache = session.working_cache()
+    with in_bytes(session) as report:
+        results = cache.verify(model, report)
+    bad = [result for result in results if not result["ok"]]
+    for result in bad:
+        session.complain(result["error"])
+    lines = [f"{'ok' if r['ok'] else 'DAMAGED':8} {r['model']}.{r['format']}" for r in results]
+    session.result({"files": results, "damaged": len(bad)}, lines)
+    if not results:
+        session.say(f"{model} is not cached." if model else "The cache is empty.")
+    elif not bad:
+        session.say(f"{count(len(results), 'file')} whole.")
+    else:
+        session.say("'depthmap models repair' replaces damaged files.")
+    return _status(len(bad), len(results))
+
+
+@click.command()
+@with_models(required=False, several=True)
+@with_session
+def repair(session: Session, models: tuple[str, ...]) -> int:
+    """Replace damaged files: from the model's other file, else by download.
+
+    Without a model, all cached ones are seen to.
+    """
+    from .progress import in_bytes
+
+    cache = session.working_cache()
+    names: Sequence[str] = models or list(cache.info()["models"])
+    actions: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            with in_bytes(session) as report:
+                actions += [{"model": name, **action} for action in cache.repair(name, report)]
+        except DepthmapError as error:
+            if len(names) == 1:
+                raise
+            session.complain(error)
+            failed.append({"model": name, **error.as_dict()})
+    session.result(
+        {"files": actions, "failed": failed},
+        [f"{a['action']:10} {a['model']}.{a['format']}" for a in actions],
+    )
+    if not actions and not failed:
+        session.say("There is nothing in the cache to repair.")
+    return _status(len(failed), len(names))
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@with_session
+def optimize(session: Session, dry_run: bool) -> int:
+    """Remove damaged files, duplicates and partial files that nobody is writing.
+
+    Every byte is read. Files that are not depthmap's are never touched.
+    """
+    from .progress import in_bytes
+
+    cache = session.working_cache()
+    with in_bytes(session) as report:
+        tally = cache.optimize(report, dry_run=dry_run)
+    for error in tally["errors"]:
+        session.complain(error)
+    session.result({**tally, "dry_run": dry_run}, tally["removed"])
+    verb = "would be removed" if dry_run else "removed"
+    freed = size_text(tally["space_freed_mb"] * _MB)
+    session.say(
+        f"{count(tally['files_checked'], 'file')} checked, {tally['files_removed']} {verb}, {freed} freed."
+    )
+    return FAILED if tally["errors"] else 0
+
+
+@click.command()
+@click.option("--confirm", is_flag=True, help="Without a model: yes, remove all of them.")
+@with_models(required=False, several=True)
+@with_session
+def clear(session: Session, models: tuple[str, ...], confirm: bool) -> None:
+    """Remove one model from the cache, or with --confirm all.
+
+    Other files in the directory stay, and so does the model that ships with
+    depthmap.
+    """
+    if not models and not confirm:
+        raise click.UsageError("Say what to remove: --model MODEL for one model, --confirm for all of them.")
+    cache = session.working_cache()
+    removed = [path for name in models for path in cache.delete(name)] if models else cache.clear()
+    session.result({"removed": [str(path) for path in removed]}, map(str, removed))
+    session.say(f"{count(len(removed), 'file')} removed." if removed else "There was nothing to remove.")
+
+
+def _set_pin(session: Session, model: str, pinned: bool) -> None:
+    cache = session.working_cache()
+    cache.pin(model, pinned)
+    session.say(f"{model} is {'pinned: evict keeps it' if pinned else 'no longer pinned'}.")
+    session.result({"model": cache.spec(model).name, "pinned": pinned})
+
+
+@click.command()
+@with_models()
+@with_session
+def pin(session: Session, model: str) -> None:
+    """Keep a model from being evicted."""
+    _set_pin(session, model, True)
+
+
+@click.command()
+@with_models()
+@with_session
+def unpin(session: Session, model: str) -> None:
+    """Let a model be evicted again."""
+    _set_pin(session, model, False)
+
+
+@click.command()
+@click.option(
+    "--max-size",
+    callback=size_option,
+    required=True,
+    metavar="SIZE",
+    help="What may stay: 2GB, 500MB, 1.5GiB.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@with_session
+def evict(session: Session, max_size: int, dry_run: bool) -> None:
+    """Remove the models least recently used until the rest fits; pinned ones stay."""
+    cache = session.working_cache()
+    sizes = {slug: entry["total_size_mb"] * _MB for slug, entry in cache.info()["models"].items()}
+    gone = cache.evict(max_size, dry_run=dry_run)
+    left = sum(size for slug, size in sizes.items() if slug not in gone)
+    session.result({"evicted": gone, "bytes_left": round(left), "dry_run": dry_run}, gone)
+    verb = "would go" if dry_run else "went"
+    session.say(f"{count(len(gone), 'model')} {verb}, {size_text(left)} left.")
+    if left > max_size:
+        session.warn(f"That is more than {size_text(max_size)}: what is left is pinned.")

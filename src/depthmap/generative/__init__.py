@@ -1,0 +1,1 @@
+"""An old import name: see `midas`."""

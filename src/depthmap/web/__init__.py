@@ -1,0 +1,65 @@
+"""The web API: the cache over HTTP, for this machine's user. See ``docs/web-api.md``.
+
+Importing this module loads neither FastAPI nor uvicorn, serving the cache loads no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["create_app", "serve"]
+
+
+def create_app(settings: Settings | None = None, *, hosts: Collection[str] = ()) -> FastAPI:
+    """Return the ASGI application.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        By default those of the environment.
+    hosts : collection of str
+        Names, beside ``localhost``, ``127.0.0.1``, ``[::1]`` and the address that a client connected to, by which
+        the server may be called: what may stand in a request's Host header, without the port.
+
+    Raises
+    ------
+    UsageError
+        When a setting, or the catalogue that one names, cannot be used.
+    """
+    from .app import build
+
+    return build(settings, hosts)
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    *,
+    settings: Settings | None = None,
+    hosts: Collection[str] = (),
+) -> None:
+    """Serve until the process is told to stop (Ctrl-C, SIGTERM); requests under way are then ended.
+
+    Parameters
+    ----------
+    host : str
+        Address or name to listen on. ``0.0.0.0`` and ``::`` let in other machines: nothing asks for a password.
+    port : int
+        0 takes any free port; the log on stderr says which.
+    settings, hosts
+        As for `create_app`; ``host`` itself is always among the hosts.
+
+    Raises
+    ------
+    UsageError
+        When the address cannot be listened on, or a setting cannot be used.
+    """
+    from .server import run
+
+    run(create_app(settings, hosts=[*hosts, host]), host, port)

@@ -1,0 +1,152 @@
+"""What is answered: always JSON with ``"success"``; a failure says what, and the remedy, and nothing of our insides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from .. import errors
+from .exports import ExportRefused
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""Set on each reply that does not set them itself."""
+STATUS: dict[type[Exception], int] = {
+    errors.DepthmapError: 500,
+    errors.UsageError: 400,
+    ExportRefused: 403,
+    errors.UnknownModel: 404,
+    errors.ModelUnavailable: 409,
+    errors.CacheError: 500,
+    errors.InsufficientDiskSpace: 507,
+    errors.CacheBusy: 503,
+    errors.FileError: 500,
+    errors.UnsafeFile: 422,
+    errors.UnrecognisedFile: 422,
+    errors.ExportError: 409,
+    errors.DownloadError: 502,
+    errors.NetworkTimeout: 504,
+    errors.ImageError: 422,
+}
+"""The status of each error; one that is not here has that of its nearest base."""
+_RETRY_AFTER = {503: {"Retry-After": "5"}}  # seconds
+
+REFUSALS: dict[int, tuple[str, str, str]] = {
+    400: ("UsageError", "The body is not JSON", """Send JSON, as in curl -d '{"confirm": true}'."""),
+    403: (
+        "CrossSiteRequest",
+        "The request was made by a page of another site",
+        "Call the API from its own page, or from a program that sends no Origin header.",
+    ),
+    404: ("NotFound", "There is nothing at this address", "GET / names the routes."),
+    405: ("MethodNotAllowed", "This address does not take this method", "GET / names the routes."),
+    408: (
+        "RequestTimeout",
+        "The body did not arrive in time",
+        "Send it again; DEPTHMAP_TIMEOUT sets the time.",
+    ),
+    413: ("BodyTooLarge", "The body is longer than this API takes", "Send at most 1 MiB."),
+    421: (
+        "HostRefused",
+        "The server does not go by the name in the Host header",
+        "Call it by localhost, or give the name to the server when it is started.",
+    ),
+    500: (
+        "InternalError",
+        "The server met an error of its own",
+        "Its log has the details; please report them.",
+    ),
+}
+"""Error, message and remedy of what is refused before a route is reached, by status."""
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: paths may hold bytes that are no UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False).encode("ascii")
+
+
+class Success(BaseModel):
+    """What a reply to a request that was done holds, besides the fields of its route."""
+
+    success: bool = True
+
+
+class Failure(BaseModel):
+    """The reply to a request that was not done."""
+
+    success: bool = False
+    error: str
+    message: str
+    remedy: str
+    where: str = ""
+
+
+def success(**fields: Any) -> Json:
+    """Return the reply to a request that was done."""
+    return Json({"success": True, **fields})
+
+
+def refusal(status: int, detail: str = "", headers: Mapping[str, str] | None = None) -> Json:
+    """Return the reply to a request that was refused with an HTTP status."""
+    name, message, remedy = REFUSALS.get(status, ("HttpError", detail, "GET / names the routes."))
+    fields = {
+        "success": False,
+        "error": name,
+        "message": f"{message}. {remedy}",
+        "where": "",
+        "remedy": remedy,
+    }
+    return Json(fields, status, headers)
+
+
+def status_of(error: errors.DepthmapError) -> int:
+    """Return the HTTP status of an error."""
+    return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+
+
+def _depthmap_error(request: Request, error: Any) -> Json:
+    status = status_of(error)
+    return Json({"success": False, **error.as_dict()}, status, _RETRY_AFTER.get(status))
+
+
+def _http_error(request: Request, error: Any) -> Json:
+    return refusal(error.status_code, str(error.detail), error.headers)
+
+
+def _invalid(request: Request, error: Any) -> Json:
+    """Say which fields are wrong; what was sent is not repeated."""
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return refusal(400)
+    texts = [f"{'.'.join(map(str, p['loc'][1:])) or 'the body'}: {p['msg']}"[:200] for p in problems[:3]]
+    wrong = errors.UsageError("; ".join(texts), "", "/openapi.json describes what each route takes.")
+    return Json({"success": False, **wrong.as_dict()}, 422)
+
+
+def _internal_error(request: Request, error: Any) -> Json:
+    return refusal(500, headers=HEADERS)  # this reply passes by the guards; the traceback goes to the log
+
+
+HANDLERS: dict[Any, Callable[[Request, Any], Any]] = {
+    errors.DepthmapError: _depthmap_error,
+    HTTPException: _http_error,
+    RequestValidationError: _invalid,
+    Exception: _internal_error,
+}

@@ -1,0 +1,95 @@
+"""The server process: its sockets, its log, its end."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
+
+from ..errors import UsageError
+
+_LAST_SECONDS = 10
+"""How long requests under way may still take when the server is told to stop."""
+_NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_REASONS = {
+    errno.EADDRINUSE: "another program listens there",
+    errno.EACCES: "only the administrator may listen there",
+}
+
+
+def configure(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """Return uvicorn's configuration: everything it says goes to stderr."""
+    log: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    log["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=log,
+        ws="none",
+        proxy_headers=False,  # nothing here depends on who a client says it is
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_SECONDS,
+    )
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on every address of ``host``.
+
+    Raises
+    ------
+    UsageError
+        When there is none that can be listened on.
+    """
+    if not 0 <= port < 65536:
+        raise UsageError("a port is a number from 0 to 65535", port, "Choose another port.")
+    sockets: list[socket.socket] = []
+    failure: OSError | None = None
+    for family, address in _addresses(host, port):
+        try:
+            sockets.append(socket.create_server(address, family=family, backlog=2048))
+        except OSError as error:
+            failure = error
+            if error.errno not in _NO_SUCH_ADDRESS:  # localhost may name ::1 on a machine without IPv6
+                break
+    if failure and (not sockets or failure.errno not in _NO_SUCH_ADDRESS):
+        for opened in sockets:
+            opened.close()
+        raise _refused(failure, host, port) from failure
+    return sockets
+
+
+def _addresses(host: str, port: int) -> Sequence[tuple[int, tuple[Any, ...]]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise _refused(error, host, port) from error
+    addresses = list(dict.fromkeys((entry[0], entry[4]) for entry in found))
+    return addresses if port else addresses[:1]  # any free port is another one for each address
+
+
+def _refused(error: Exception, host: str, port: int) -> UsageError:
+    code = getattr(error, "errno", None)
+    reason = _REASONS.get(code or 0) or getattr(error, "strerror", None) or str(error)
+    airplay = (
+        " On macOS, AirPlay Receiver takes port 5000." if code == errno.EADDRINUSE and port == 5000 else ""
+    )
+    return UsageError(
+        f"the server cannot listen: {reason}",
+        f"{host}, port {port}",
+        f"Choose another port or host.{airplay}",
+    )
+
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serve until told to stop; `depthmap.web.serve` describes it."""
+    sockets = listen(host, port)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(configure(app, host, port)).run(sockets=sockets)

@@ -1,0 +1,125 @@
+"""The pictures and depths on their way into a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from training import data
+from training.config import LARGE, SMALL, Config
+
+from depthmap.catalog import EMBEDDED
+
+
+def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture whose red channel is its depth, so that the two can be compared after any crop."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(10, 250, 96 * 128).reshape(96, 128)
+    picture = np.stack([ramp, rng.uniform(0, 255, ramp.shape), np.full_like(ramp, 40)], 2).astype(np.uint8)
+    return picture, (picture[..., 0].astype(np.uint16) * 257)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two sources of three and five pairs."""
+    for source, number in (("hall", 3), ("street", 5)):
+        for part in ("rgb", "inverse_depth"):
+            (tmp_path / source / part).mkdir(parents=True)
+        for i in range(number):
+            picture, depth = scene(i)
+            depth[0, :4] = 0
+            Image.fromarray(picture).save(tmp_path / source / "rgb" / f"{i:05}.jpg", quality=95)
+            Image.fromarray(depth).save(tmp_path / source / "inverse_depth" / f"{i:05}.png")
+    (tmp_path / "notes").mkdir()
+    return tmp_path
+
+
+def test_sources_are_read_with_all_16_bits(folder: Path) -> None:
+    sources = data.read_sources(folder)
+    assert [(s.name, len(s)) for s in sources] == [("hall", 3), ("street", 5)]
+    assert sources[1].inverse_depths[0].dtype == np.uint16
+    assert np.array_equal(sources[1].inverse_depths[0][1:], scene(0)[1][1:])
+
+
+def test_a_folder_without_sources_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no source"):
+        data.read_sources(tmp_path)
+
+
+def test_a_depth_of_another_size_is_refused(folder: Path) -> None:
+    Image.new("I;16", (10, 10)).save(folder / "hall" / "inverse_depth" / "00001.png")
+    with pytest.raises(ValueError, match="hall/00001"):
+        data.read_sources(folder)
+
+
+@given(
+    size=st.tuples(st.integers(32, 400), st.integers(32, 400)),
+    shape=st.sampled_from([*SMALL, *LARGE]),
+    seed=st.integers(0, 1000),
+)
+def test_a_crop_lies_in_the_picture(size: tuple[int, int], shape: tuple[int, int], seed: int) -> None:
+    left, upper, right, lower = data.random_crop(size, shape, np.random.default_rng(seed))
+    assert 0 <= left < right <= size[0] + 1e-6
+    assert 0 <= upper < lower <= size[1] + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_picture_and_depth_stay_on_each_other(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr(data, "recolour", lambda picture, rng: picture)
+    monkeypatch.setattr(data, "DISTURBANCES", ())
+    picture, depth = data.sample(*scene(seed), (64, 96), np.random.default_rng(seed))
+    assert picture.shape == (64, 96, 3)
+    assert depth.shape == (64, 96)
+    assert np.abs(picture[..., 0] - depth / 257.0).max() < 6
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_looks_change_and_depth_does_not(seed: int) -> None:
+    """Invalid stays 0, sky stays 1, and no value is made that was not there."""
+    picture, depth = scene(seed)
+    depth[:20] = 0
+    depth[20:50] = 1
+    _, sampled = data.sample(picture, depth, (64, 96), np.random.default_rng(seed))
+    assert set(np.unique(sampled)) <= set(np.unique(depth))
+
+
+def test_sources_share_a_batch_evenly_and_go_round(folder: Path) -> None:
+    sampler = data.Sampler(data.read_sources(folder), batch=4, seed=3)
+    for source in sampler.sources:
+        drawn = [i for step in range(len(source)) for i in sampler._chosen(source, step)]
+        assert sorted(drawn) == sorted([*range(len(source))] * 2)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="evenly"):
+        data.Sampler(data.read_sources(folder), batch=5, seed=3)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(folder: Path) -> None:
+    sources = data.read_sources(folder)
+    first = data.Sampler(sources, batch=4, seed=3).batch(17, SMALL)
+    again = data.Sampler(sources, batch=4, seed=3).batch(17, SMALL)
+    other = data.Sampler(sources, batch=4, seed=3).batch(18, {first.masks.shape[1:]: 1.0})  # type: ignore[dict-item]  # torch.Size is a tuple
+    assert torch.equal(first.pictures, again.pictures)
+    assert torch.equal(first.inverse_depths, again.inverse_depths)
+    assert not torch.equal(first.pictures, other.pictures)
+
+
+def test_a_batch_is_normalised_and_masked(folder: Path) -> None:
+    batch = data.Sampler(data.read_sources(folder), batch=4, seed=1).batch(0, {(64, 96): 1.0})
+    assert batch.pictures.shape == (4, 3, 64, 96)
+    assert batch.pictures.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(batch.masks, batch.inverse_depths > 0)
+    white, black = np.full((1, 2, 2, 3), 255, np.uint8), np.zeros((1, 2, 2, 3), np.uint8)
+    assert data.normalised(white).max() == pytest.approx((1 - EMBEDDED.mean[0]) / EMBEDDED.std[0])
+    assert data.normalised(black).min() == pytest.approx(-EMBEDDED.mean[0] / EMBEDDED.std[0])
+
+
+def test_every_shape_fits_the_network() -> None:
+    for stage in Config().stages:
+        assert all(side % 32 == 0 and side <= EMBEDDED.input_size for shape in stage.shapes for side in shape)

@@ -1,0 +1,93 @@
+"""How maps are scored, and what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from training import evaluate, metrics
+from training.metrics import Errors
+
+RNG = np.random.default_rng(5)
+REFERENCE = np.linspace(0.1, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (40.0, -3.0), (1e-3, 8.0)])
+def test_a_map_is_scored_up_to_scale_and_shift(scale: float, shift: float) -> None:
+    errors = metrics.aligned_errors(scale * REFERENCE.astype(np.float64) + shift, REFERENCE)
+    assert errors.d125 == 0
+    assert errors.absrel < 1e-4
+    assert errors.rmse < 1e-4
+
+
+def test_an_upside_down_map_scores_as_a_constant_one() -> None:
+    constant = metrics.aligned_errors(metrics.constant(48, 64), REFERENCE)
+    assert metrics.aligned_errors(-REFERENCE, REFERENCE) == constant
+    assert constant.d125 > 30
+
+
+def test_errors_agree_with_least_squares_done_by_numpy() -> None:
+    prediction = REFERENCE + RNG.normal(0, 0.1, REFERENCE.shape)
+    design = np.stack([prediction.ravel(), np.ones(prediction.size)], 1)
+    (scale, shift), *_ = np.linalg.lstsq(design, REFERENCE.ravel().astype(np.float64), rcond=None)
+    aligned = np.maximum(scale * prediction + shift, REFERENCE.min())
+    ratio = np.maximum(aligned / REFERENCE, REFERENCE / aligned)
+    errors = metrics.aligned_errors(prediction, REFERENCE)
+    assert errors.d125 == pytest.approx(100 * (ratio > 1.25).mean(), abs=0.05)
+    assert errors.rmse == pytest.approx(
+        np.sqrt(((aligned - REFERENCE) ** 2).mean()) / REFERENCE.max(), rel=1e-4
+    )
+
+
+def test_invalid_and_far_pixels_are_not_scored() -> None:
+    reference = REFERENCE.copy()
+    reference[:10] = 0
+    reference[10:20] = 1 / 65535
+    prediction = reference.copy()
+    prediction[:20] = RNG.uniform(0, 5, (20, 64))
+    assert metrics.aligned_errors(prediction, reference).d125 == 0
+
+
+@pytest.fixture
+def val(tmp_path: Path) -> Path:
+    """A source whose depth recedes upwards and one whose depth lies in the picture's brightness."""
+    lower = np.repeat(np.linspace(500, 65535, 32)[:, None], 48, 1)
+    bright = RNG.uniform(2000, 65535, (4, 6)).repeat(8, 0).repeat(8, 1)
+    for (name, depth), i in itertools.product({"bright": bright, "lower": lower}.items(), range(12)):
+        for part in ("rgb", "inverse_depth"):
+            (tmp_path / name / part).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(depth.astype(np.uint16)).save(tmp_path / name / "inverse_depth" / f"{i:05}.png")
+        Image.fromarray((depth / 257).astype(np.uint8)).save(
+            tmp_path / name / "rgb" / f"{i:05}.jpg", quality=95
+        )
+    return tmp_path
+
+
+def brightness(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("L").resize(shape[::-1])).astype(np.float32)
+
+
+def test_each_method_meets_the_source_that_suits_it(val: Path) -> None:
+    scores = evaluate.score(val, {"brightness": brightness, **evaluate.BASELINES})
+    assert scores["lower"]["lower is nearer"].d125 < 1 < scores["bright"]["lower is nearer"].d125
+    assert scores["bright"]["brightness"].d125 < scores["bright"]["constant"].d125
+    numbers = evaluate.counts(val)
+    assert numbers == {"bright": 12, "lower": 12}
+    assert evaluate.lost_to_baseline(scores, numbers, "brightness") == ["lower"]
+    assert "| lower (12) | brightness |" in evaluate.table(scores, numbers)
+
+
+def test_a_tie_with_a_baseline_is_lost_unless_the_source_is_tiny() -> None:
+    even = {"room": {"model": Errors(0.2, 30.0, 0.1), "constant": Errors(0.3, 30.0, 0.2)}}
+    assert evaluate.lost_to_baseline(even, {"room": 50}, "model") == ["room"]
+    assert evaluate.lost_to_baseline(even, {"room": 2}, "model") == []
+
+
+def test_the_table_replaces_what_stands_between_the_markers() -> None:
+    card = f"before\n{evaluate.BEGIN}\nold\n{evaluate.END}\nafter"
+    once = evaluate.between_markers(card, "new")
+    assert once == f"before\n{evaluate.BEGIN}\nnew\n{evaluate.END}\nafter"
+    assert evaluate.between_markers(once, "new") == once

@@ -1,0 +1,90 @@
+"""Real servers on loopback, and a cache with a small real model in it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from depthmap.cache import ModelCache
+from depthmap.settings import Settings
+
+MODEL = "my_custom_model"
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A cache that holds one imported model. Read only."""
+    root = tmp_path_factory.mktemp("stocked")
+    ModelCache(settings=Settings(cache_dir=root)).import_file(tiny_checkpoint, MODEL)
+    return root
+
+
+@pytest.fixture
+def settings(tmp_path: Path, stocked: Path) -> Settings:
+    """Settings with a cache of the test's own, and an export directory."""
+    shutil.copytree(stocked, tmp_path / "cache")
+    (tmp_path / "exports").mkdir()
+    return Settings(cache_dir=tmp_path / "cache", export_dir=tmp_path / "exports", offline=True)
+
+
+class WebServer:
+    """uvicorn with our application, in a thread, on a free port."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        import uvicorn
+
+        from depthmap.web import create_app
+        from depthmap.web.server import configure, listen
+
+        self.app = create_app(settings, **options)
+        self._sockets = listen("127.0.0.1", 0)
+        self.port = self._sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server = uvicorn.Server(configure(self.app, "127.0.0.1", self.port))
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": self._sockets}, daemon=True
+        )
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def stop(self) -> None:
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., WebServer]]:
+    """Start servers; they stop with the test."""
+    started: list[WebServer] = []
+
+    def with_settings(settings: Settings, **options: Any) -> WebServer:
+        started.append(WebServer(settings, **options))
+        return started[-1]
+
+    yield with_settings
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def server(start: Callable[..., WebServer], settings: Settings) -> WebServer:
+    return start(settings)
+
+
+def is_failure(reply: httpx.Response, status: int, error: str) -> bool:
+    """Tell whether a reply is a failure in our words: JSON that says what, and the remedy."""
+    fields = reply.json()
+    said = (reply.status_code, fields["success"], fields["error"])
+    assert said == (status, False, error), reply.text
+    return bool(fields["message"] and fields["remedy"]) and "Traceback" not in reply.text

@@ -1,0 +1,111 @@
+"""The server as a process: light to import, no torch, quiet on stdout, ends when told."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from conftest import python
+from depthmap.errors import DepthmapError, UsageError
+from depthmap.settings import Settings
+from depthmap.web import create_app, serve
+from depthmap.web.server import listen
+
+from .conftest import MODEL
+
+
+def test_importing_the_module_loads_no_framework() -> None:
+    heavy = "{'fastapi', 'starlette', 'uvicorn', 'torch', 'numpy', 'depthmap.cache'}"
+    done = python(f"import sys, depthmap.web; print(sorted({heavy} & set(sys.modules)))")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def start(**environment: str) -> tuple[subprocess.Popen[str], str]:
+    """Start ``serve`` in a process of its own; return it and its URL, which its log says."""
+    code = "import sys\nfrom depthmap.web import serve\nserve(port=0)\nprint('ended', 'torch' in sys.modules)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr
+    for line in process.stderr:
+        if match := re.search(r"running on (http://127\.0\.0\.1:\d+)", line):
+            return process, match[1]
+    raise AssertionError("the server did not start")
+
+
+def test_a_served_cache_needs_no_torch_and_ends_on_control_c(settings: Settings) -> None:
+    process, url = start(
+        DEPTHMAP_CACHE_DIR=str(settings.cache_dir), DEPTHMAP_EXPORT_DIR=str(settings.export_dir)
+    )
+    try:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/models/status").status_code == 200
+            assert client.get("/api/models/cache/info").json()["total_files"] == 3
+            assert client.post(f"/api/models/export/{MODEL}", json={"export_path": "x.pt"}).status_code == 200
+            assert client.post("/api/models/cache/optimize").status_code == 200
+            assert client.post("/api/models/cache/clear", json={"confirm": True}).status_code == 200
+        process.send_signal(signal.SIGINT)
+        out, log = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert out == "ended False\n"
+    assert "POST /api/models/cache/optimize" in log
+    assert "Traceback" not in log
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_remedy() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(UsageError, match="Choose another port"),
+    ):
+        serve(port=taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("203.0.113.1", 5000), ("no such host", 5000), ("127.0.0.1", 70_000)]
+)
+def test_an_address_that_cannot_be_listened_on_is_an_error_with_a_remedy(host: str, port: int) -> None:
+    with pytest.raises(UsageError) as caught:
+        serve(host, port)
+    assert caught.value.remedy
+
+
+def test_localhost_is_listened_on() -> None:
+    sockets = listen("localhost", 0)
+    try:
+        with socket.create_connection(sockets[0].getsockname()[:2], timeout=10):
+            pass
+    finally:
+        for opened in sockets:
+            opened.close()
+
+
+def test_a_catalogue_that_cannot_be_used_stops_the_server(tmp_path: Path) -> None:
+    (tmp_path / "catalog.json").write_text("{}")
+    with pytest.raises(UsageError, match="DEPTHMAP_CATALOG"):
+        create_app(Settings(cache_dir=tmp_path, catalog=tmp_path / "catalog.json"))
+
+
+def test_every_error_has_a_status() -> None:
+    from depthmap.web.replies import status_of
+
+    def tree(error: type[DepthmapError]) -> list[type[DepthmapError]]:
+        return [error, *(below for base in error.__subclasses__() for below in tree(base))]
+
+    statuses = {error.__name__: status_of(error("what")) for error in tree(DepthmapError)}
+    assert statuses["UnknownModel"] == 404
+    assert statuses["InsufficientDiskSpace"] == 507
+    assert statuses["CacheNotWritable"] == statuses["ModelFileCorrupted"] == 500
+    assert statuses["DigestMismatch"] == 502
+    assert all(400 <= status < 600 for status in statuses.values())

@@ -1,0 +1,58 @@
+"""Write weights as they ship: ``python -m training.export --weights training/runs/NAME/ema.pt``.
+
+Convolution weights become float16, all else (norms, biases) stays float32: half the size, and the statistics of
+the norms keep their range. The file is torch's zip format, stored, so that it can be mapped in place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from depthmap.catalog import EMBEDDED
+from depthmap.networks import build, fill
+
+from .evaluate import SHIPPED
+
+LIMIT = 10_000_000
+"""Bytes that the package may spend on the model."""
+
+
+def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict with convolution weights as float16, in the network's order, contiguous."""
+    return {k: (v.half() if v.ndim == 4 else v).contiguous() for k, v in state.items()}
+
+
+def parameters(state: Mapping[str, Tensor]) -> int:
+    """Return how many parameters the network has; running statistics are none."""
+    network = build(EMBEDDED.network)
+    fill(network, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return sum(p.numel() for p in network.parameters())
+
+
+def main() -> None:
+    """Read the command line, export, and print what the catalogue has to say."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, required=True, help="the averaged weights of a run")
+    parser.add_argument("--out", type=Path, default=SHIPPED)
+    arguments = parser.parse_args()
+    state = torch.load(arguments.weights, map_location="cpu", weights_only=True)
+    staged = arguments.out.with_suffix(".part")
+    torch.save(halved(state), staged)
+    size, digest = staged.stat().st_size, hashlib.sha256(staged.read_bytes()).hexdigest()
+    if size > LIMIT:
+        staged.unlink()
+        raise SystemExit(f"{size} bytes are more than {LIMIT}")
+    staged.replace(arguments.out)
+    print(f"parameters={parameters(state):_}, bytes={size:_}, sha256={digest!r}")
+
+
+if __name__ == "__main__":
+    main()
