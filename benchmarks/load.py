@@ -42,7 +42,9 @@ def prepare(folder: Path, model: str) -> None:
     from depthmap.cache import ModelCache
     from depthmap.catalog import CATALOG
 
-    loaded = importlib.util.spec_from_file_location("synthetic_checkpoint", GOLDENS / "synthetic_checkpoint.py")
+    loaded = importlib.util.spec_from_file_location(
+        "synthetic_checkpoint", GOLDENS / "synthetic_checkpoint.py"
+    )
     script = importlib.util.module_from_spec(loaded)
     loaded.loader.exec_module(script)
     published = folder / CATALOG[model.lower()].path.rsplit("/", 1)[-1]
@@ -164,7 +166,9 @@ def measure(folder: Path, model: str, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="DPT_Large")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
@@ -184,7 +188,9 @@ def main() -> None:
         prepare(folder, options.model)
         split_caches(folder, options.model)
         table = measure(folder, options.model, options.rounds)
-    print(f"{options.model} to ready network, warm, after imports; {platform.machine()}, {os.cpu_count()} cores")
+    print(
+        f"{options.model} to ready network, warm, after imports; {platform.machine()}, {os.cpu_count()} cores"
+    )
     print(f"{'way':20s} {'median':>9s} {'min':>9s} {'max':>9s} {'ratio':>7s} {'private memory':>15s}")
     for way, row in table.items():
         print(

@@ -1,17 +1,11 @@
-"""What many tests need: checkpoints of real layout, an empty cache, a real HTTP server."""
+"""Fixtures: checkpoints of real layout, an empty cache, a real HTTP server."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 import os
-import subprocess
-import sys
-import threading
+import signal
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,10 +13,13 @@ from typing import Any
 import pytest
 
 from depthmap.catalog import CATALOG
+from support import GOLDENS, FileServer
 
-DATA = Path(__file__).parent / "data"
-GOLDENS = DATA / "goldens"
-PHOTO = Path(__file__).parents[1] / "examples" / "china.jpg"
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell starts what it puts into the background deaf to Ctrl-C, and so would be all that the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -90,46 +87,6 @@ def _random(name: str, shape: tuple[int, ...], generator: Any) -> Any:
     )
 
 
-def sha256(path: Path) -> str:
-    """Return the digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def write_catalog(path: Path, **models: Path) -> Path:
-    """Write a catalogue file that gives these models these files' sizes and digests."""
-    entries = [{"name": n, "bytes": p.stat().st_size, "sha256": sha256(p)} for n, p in models.items()]
-    path.write_text(json.dumps({"models": entries}))
-    return path
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    requests: list[str]
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self.requests.append(self.path)
-        super().do_GET()
-
-
-class FileServer:
-    """A real HTTP server on loopback that serves a folder and notes what was asked."""
-
-    def __init__(self, root: Path) -> None:
-        self.requests: list[str] = []
-        handler = type("Handler", (_Handler,), {"requests": self.requests})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(root)))
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[[Path], FileServer]]:
     """Start file servers; they stop with the test."""
@@ -142,23 +99,3 @@ def serve() -> Iterator[Callable[[Path], FileServer]]:
     yield start
     for server in started:
         server.stop()
-
-
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-
-
-def flip(path: Path, position: int) -> None:
-    """Flip one bit of a file in place."""
-    with path.open("r+b") as file:
-        file.seek(position)
-        byte = file.read(1)[0]
-        file.seek(position)
-        file.write(bytes([byte ^ 1]))

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import depthmap
-from conftest import python
+from support import python
 
 ROOT = Path(depthmap.__file__).parent
 # Each layer may import from those before it.

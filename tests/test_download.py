@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import FileServer
 from depthmap.download import download, sources
 from depthmap.errors import DigestMismatch, DownloadError, NetworkTimeout
+from support import FileServer
 
 DATA = bytes(range(256)) * 12_345
 SHA = hashlib.sha256(DATA).hexdigest()

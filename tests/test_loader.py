@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import FileServer, flip, python, write_catalog
 from depthmap import loader, networks
 from depthmap.cache import ModelCache
 from depthmap.catalog import CATALOG
 from depthmap.errors import ModelFileCorrupted, ModelUnavailable, UnknownModel
+from support import FileServer, flip, python, write_catalog
 
 
 @pytest.fixture
@@ -259,7 +259,9 @@ ranges = [tuple(int(x, 16) for x in l.split()[0].split("-")) for l in lines]
 inside = all(any(a <= t.data_ptr() < b for a, b in ranges) for t in loaded.network.state_dict().values())
 print(loaded.source, inside, grown)
 """
-    source, inside, grown = python(code).stdout.split()
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    source, inside, grown = done.stdout.split()
     assert (source, inside) == (format, "True")
     assert float(grown) < 50
 

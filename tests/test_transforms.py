@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -17,8 +15,8 @@ from torch.nn import functional as F
 from depthmap.catalog import CATALOG, ModelSpec
 from depthmap.errors import UsageError
 from depthmap.transforms import network_size, prepare, resize_cubic, restore
+from support import GOLDENS
 
-GOLDENS = Path(__file__).parent / "data" / "goldens"
 TOLERANCE = 1e-4
 PUBLISHED = [spec for spec in CATALOG.values() if (GOLDENS / f"{spec.name}.npz").exists()]
 
@@ -27,16 +25,6 @@ sides = st.integers(1, 12_000)
 small_sides = st.integers(1, 80)
 seeds = st.integers(0, 2**32 - 1)
 untimed = settings(deadline=None)  # the machine may be busy
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("synthetic_checkpoint", GOLDENS / "synthetic_checkpoint.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def goldens(spec: ModelSpec) -> dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]:

@@ -95,14 +95,19 @@ def normalise(reference: Tensor, mask: Tensor, near: float = 0.95) -> Tensor:
 
 
 def total(
-    prediction: Tensor, reference: Tensor, mask: Tensor, anchor: float
+    prediction: Tensor,
+    reference: Tensor,
+    mask: Tensor,
+    anchor: float,
+    keep: float = 0.9,
+    gradient: float = 0.5,
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the loss that is trained, and its parts for the log."""
     reference = normalise(reference, mask)
     residual = (align(prediction, reference, mask) - reference) / deviation(reference, mask)
     parts = {
-        "invariant": trimmed(residual.abs(), mask, keep=0.9),
-        "gradient": 0.25 * gradient_matching(residual, mask),
+        "invariant": trimmed(residual.abs(), mask, keep),
+        "gradient": gradient * gradient_matching(residual, mask),
         "relative": relative(prediction, reference, mask),
         "anchor": anchor * anchored(prediction, reference, mask),
     }

@@ -55,8 +55,11 @@ def mean_errors(errors: list[Errors]) -> Errors:
 
 
 def constant(height: int, width: int) -> Float:
-    """Return the baseline that sees nothing."""
-    return np.ones((height, width), np.float32)
+    """Return the baseline that sees nothing; by a millionth it rises from left to right, as in the protocol.
+
+    The alignment may make a ramp of it, which is one number more than a constant has.
+    """
+    return np.ones((height, width), np.float32) + np.linspace(0, 1e-6, width, dtype=np.float32)
 
 
 def lower_is_nearer(height: int, width: int) -> Float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,10 @@ from torch.nn import functional as F
 from depthmap.catalog import EMBEDDED
 from depthmap.networks import build
 
-# The features have standard deviations of about 13, 8, 4 and 2; the decoder shall start with 1.
+# The features have standard deviations of about 13, 8, 4 and 2; the decoder shall start with 1. What reads them
+# also learns more slowly by as much: else a step changes its output ten times as much as that of other layers.
 GAINS = {"layer1_rn": 1 / 13, "layer2_rn": 1 / 8, "layer3_rn": 1 / 4, "layer4_rn": 1 / 2}
+ENDINGS = {"conv2": 0.3, "out_conv": 0.6}
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
@@ -32,25 +35,40 @@ def imagenet_encoder() -> dict[str, Tensor]:
     return {k: v for k, v in state.items() if not k.startswith(("_conv_head", "_bn1", "_fc"))}
 
 
-def fresh() -> nn.Module:
-    """Return the network on the CPU: the encoder from ImageNet, the decoder Kaiming-initialised."""
+def trained_encoder(weights: Path) -> dict[str, Tensor]:
+    """Return the encoder's tensors of a flat state dict, in order."""
+    state: dict[str, Tensor] = torch.load(weights, weights_only=True)
+    return {name: tensor for name, tensor in state.items() if name.startswith("pretrained.")}
+
+
+def fresh(weights: Path | None = None) -> nn.Module:
+    """Return the network on the CPU: the encoder from ImageNet or from ``weights``, the decoder Kaiming-initialised."""
     network = build(EMBEDDED.network).to_empty(device="cpu")
     encoder = network.get_submodule("pretrained").state_dict()
-    published = imagenet_encoder()
+    published = trained_encoder(weights) if weights else imagenet_encoder()
     for (name, ours), (theirs, tensor) in zip(encoder.items(), published.items(), strict=True):
         if ours.shape != tensor.shape:
             raise ValueError(f"{name} is {tuple(ours.shape)}, but {theirs} is {tuple(tensor.shape)}")
         ours.copy_(tensor)
     for name, module in network.get_submodule("scratch").named_modules():
         if isinstance(module, nn.Conv2d):
-            _initialise(module, gain=GAINS.get(name, 0.3 if name.endswith("conv2") else 1.0))
+            _initialise(module, _gain(name))
     last = network.get_submodule("scratch.output_conv.4")
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
     nn.init.constant_(last.bias, 0.3)  # the middle of a normalised picture: no pixel starts at a dead ReLU
     with torch.no_grad():
-        last.weight.mul_(0.05)
+        last.weight.mul_(0.2)
     return network
+
+
+def _gain(name: str) -> float:
+    """Return the gain of a layer of the decoder, by its name.
+
+    Each fusion block shall pass on about what it got: a coarse path that grows from block to block drowns the
+    fine features, and the maps stay blurred.
+    """
+    return GAINS.get(name) or next((gain for end, gain in ENDINGS.items() if name.endswith(end)), 1.0)
 
 
 def _initialise(convolution: nn.Conv2d, gain: float) -> None:

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from . import losses
-from .config import Config, Stage
+from .config import CONFIGS, Config, Stage
 from .data import Batch, Sampler, read_sources
 from .evaluate import score
-from .network import fresh, make_trainable
+from .network import GAINS, fresh, make_trainable
 from .predict import predictor
 
 MINUTE = 60.0
@@ -30,14 +30,13 @@ MINUTE = 60.0
 
 def parameter_groups(network: nn.Module, config: Config) -> list[dict[str, Any]]:
     """Return the optimiser's groups; the stem and the first two stages, which see edges, are left as they are."""
-    layers = [network.get_submodule(f"pretrained.layer{i}") for i in (2, 3, 4)]
     network.get_submodule("pretrained.layer1").requires_grad_(False)
+    scratch = network.get_submodule("scratch")
+    rated = [(network.get_submodule(f"pretrained.layer{i}"), config.encoder_rate) for i in (2, 3, 4)]
+    rated += [(m, config.decoder_rate * GAINS.get(name, 1.0)) for name, m in scratch.named_children()]
     groups = []
-    for rate, modules in (
-        (config.decoder_rate, [network.get_submodule("scratch")]),
-        (config.encoder_rate, layers),
-    ):
-        parameters = [p for module in modules for p in module.parameters()]
+    for module, rate in rated:
+        parameters = list(module.parameters())
         # weights decay; biases and the scales of norms do not
         for decay, chosen in (
             (config.weight_decay, [p for p in parameters if p.ndim > 1]),
@@ -72,11 +71,11 @@ class Average:
 class Run:
     """A training run: its network, its optimiser, how far it is, and the folder it writes to."""
 
-    def __init__(self, folder: Path, config: Config) -> None:
+    def __init__(self, folder: Path, config: Config, encoder: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.config = folder, config
         torch.manual_seed(config.seed)
-        self.network = fresh().eval()
+        self.network = fresh(encoder).eval()
         make_trainable(self.network)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.network, config), betas=(0.9, 0.999), foreach=True
@@ -128,7 +127,14 @@ class Run:
         for name in ("layer2", "layer3", "layer4"):
             self.network.get_submodule(f"pretrained.{name}").requires_grad_(stage.encoder)
         prediction: Tensor = self.network(batch.pictures)
-        loss, parts = losses.total(prediction, batch.inverse_depths, batch.masks, stage.anchor)
+        loss, parts = losses.total(
+            prediction,
+            batch.inverse_depths,
+            batch.masks,
+            stage.anchor,
+            self.config.keep,
+            self.config.gradient,
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
@@ -183,14 +189,15 @@ def main() -> None:
     parser.add_argument(
         "--run", type=Path, required=True, help="folder of the run; resumed when it holds last.pt"
     )
-    parser.add_argument(
-        "--minutes", type=float, default=Config.minutes, help="time to train (default: %(default)s)"
-    )
+    parser.add_argument("--minutes", type=float, help="time to train (default: the configuration's)")
+    parser.add_argument("--config", choices=CONFIGS, default="first")
+    parser.add_argument("--encoder", type=Path, help="take the encoder from these weights, not ImageNet's")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = replace(Config(), minutes=arguments.minutes)
-    run = Run(arguments.run, config)
+    config = CONFIGS[arguments.config]
+    config = replace(config, minutes=arguments.minutes or config.minutes)
+    run = Run(arguments.run, config, arguments.encoder)
     sources = read_sources(arguments.data / "train")
     run.log(json.dumps({"sources": {s.name: len(s) for s in sources}, "minutes": config.minutes}))
     train(run, Sampler(sources, config.batch, config.seed), arguments.data / "val")

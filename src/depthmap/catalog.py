@@ -125,7 +125,7 @@ CATALOG: dict[str, ModelSpec] = {
             sha256="2f21e586477d90cb9624c7eef5df7891edca49a1c4795ee2cb631fd4daa6ca69",
             parameters=344_055_465,
             licence=_MIT,
-            about="ViT-L/16 and a dense prediction head: the most accurate",
+            about="the most accurate; ViT-L/16",
             hub_names=("dpt_large_384.pt", "dpt_large-midas-2f21e586.pt"),
         ),
         ModelSpec(
@@ -139,7 +139,7 @@ CATALOG: dict[str, ModelSpec] = {
             sha256="501f0c75b3bca7daec6b3682c5054c09b366765aef6fa3a09d03a5cb4b230853",
             parameters=123_146_985,
             licence=_MIT,
-            about="ViT-B on a ResNet-50 stem: nearly as accurate, 2.8 times smaller",
+            about="nearly as accurate, 2.8x smaller",
             hub_names=("dpt_hybrid_384.pt", "dpt_hybrid-midas-501f0c75.pt"),
         ),
         ModelSpec(
@@ -153,7 +153,7 @@ CATALOG: dict[str, ModelSpec] = {
             sha256="f6b980704cfd7259c7cc2b058c2f160159c55e84b3b6c08331b4156a84629f70",
             parameters=105_362_945,
             licence=_V21,
-            about="MiDaS v2.1 on ResNeXt-101: convolutions only",
+            about="MiDaS v2.1; ResNeXt-101",
             hub_names=("midas_v21_384.pt", "midas_v21-f6b98070.pt", "model-f6b98070.pt"),
         ),
         ModelSpec(
@@ -167,7 +167,7 @@ CATALOG: dict[str, ModelSpec] = {
             sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
             parameters=21_320_545,
             licence=_V21,
-            about="EfficientNet-Lite3: quick on a CPU",
+            about="quick on a CPU; EfficientNet-Lite3",
             hub_names=("midas_v21_small_256.pt", "midas_v21_small-70d6b9c8.pt", "model-small-70d6b9c8.pt"),
         ),
         ModelSpec(
@@ -176,8 +176,11 @@ CATALOG: dict[str, ModelSpec] = {
             256,
             "upper_bound",
             *_LITE,
+            bytes=8_971_739,
+            sha256="39e953390ddc3103b23e1445c65071adb2449d422a9c9f6b6788c9c820b10c54",
+            parameters=4_313_817,
             licence="MIT",
-            about="ships in the package: works offline from the first minute",
+            about="in the package; needs no download",
             embedded="depthmap_tiny.pt",
         ),
     )

@@ -195,7 +195,7 @@ def _open_heic(stream: IO[bytes], where: str) -> Image.Image:
         remedy = "Run: pip install depthmap[heic], or save it as JPEG."
         raise ImageError("HEIC pictures need pillow-heif", where, remedy) from error
     # Not registered with Pillow, which would be for the whole process.
-    image: Image.Image = HeifImageFile(stream, "")
+    image: Image.Image = HeifImageFile(stream, "")  # type: ignore[no-untyped-call]  # it is untyped
     return image
 
 

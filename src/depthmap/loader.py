@@ -123,9 +123,11 @@ def _embedded(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path]
     path = cache.shelf.embedded(spec)
     if path is None:
         return None
-    if digest_file(path).sha256 != spec.sha256:
+    if not path.is_file() or digest_file(path).sha256 != spec.sha256:
         raise ModelFileCorrupted(
-            "the model in the package is damaged", path, "Run 'pip install --force-reinstall depthmap'."
+            "the model in the package is missing or damaged",
+            path,
+            "Run 'pip install --force-reinstall depthmap'.",
         )
     return _network(spec, path, "pt"), "embedded", path
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import FileServer, flip, sha256, write_catalog
 from depthmap import formats
 from depthmap.cache import ModelCache
 from depthmap.errors import (
@@ -21,6 +20,7 @@ from depthmap.errors import (
     UnsafeFile,
     UsageError,
 )
+from support import FileServer, flip, sha256, write_catalog
 
 
 @pytest.fixture

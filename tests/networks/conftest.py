@@ -13,7 +13,7 @@ from torch import Tensor
 
 from depthmap import networks
 
-from .reference import PUBLISHED, Reference, import_synthetic_checkpoint
+from .reference import PUBLISHED, Reference
 
 
 def _tensor(synthetic: ModuleType, network: str, name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
@@ -32,10 +32,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", params=networks.NETWORKS)
-def reference(request: pytest.FixtureRequest) -> Iterator[Reference]:
+def reference(request: pytest.FixtureRequest, synthetic: ModuleType) -> Iterator[Reference]:
     """Each network in turn; pytest orders the tests so that only one checkpoint is in memory."""
     network = request.param
-    synthetic = import_synthetic_checkpoint()
     module = networks.build(network)
     if network in PUBLISHED:
         layout = list(synthetic.layout(PUBLISHED[network]))

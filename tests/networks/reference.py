@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-GOLDENS = Path(__file__).parents[1] / "data" / "goldens"
+from support import GOLDENS
+
 PUBLISHED = {
     "dpt_large": "DPT_Large",
     "dpt_hybrid": "DPT_Hybrid",
     "midas_v21": "MiDaS",
     "midas_small": "MiDaS_small",
 }
-
-
-def import_synthetic_checkpoint() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("synthetic_checkpoint", GOLDENS / "synthetic_checkpoint.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)

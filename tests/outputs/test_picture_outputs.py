@@ -72,6 +72,23 @@ def test_every_map_of_numbers_can_be_coloured(depth):
     assert image(OUTPUTS["colour"], depth).size == depth.shape[::-1]
 
 
+def test_a_stray_pixel_leaves_the_colours_to_the_rest():
+    ramp = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(100, 100)
+    stray = ramp.copy()
+    stray[50, 50] = 1000
+    whole, spoilt = (np.asarray(image(OUTPUTS["colour"], depth)).astype(int) for depth in (ramp, stray))
+    others = np.arange(10_000).reshape(100, 100) != 5050
+    assert np.abs(whole - spoilt)[others].max() <= 8
+    assert spoilt[50, 50].tolist() == whole[-1, -1].tolist()
+
+
+def test_a_map_that_is_almost_constant_is_shown_whole():
+    depth = np.zeros((100, 100), np.float32)
+    depth[3, 4] = 1
+    pixels = np.asarray(image(OUTPUTS["colour"], depth))
+    assert pixels[3, 4].sum() > pixels[0, 0].sum()
+
+
 def test_colour_files_say_what_they_show():
     text = image(Colour("viridis"), RAMP, model="MiDaS").text
     assert text["Software"] == "depthmap"

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from training import data
 from training.config import LARGE, SMALL, Config
 
 from depthmap.catalog import EMBEDDED
+from training import data
 
 
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from training import export, network, train
 from training.config import Config
 
 from depthmap.catalog import EMBEDDED
 from depthmap.networks import build, expected_shapes, fill
+from training import export, network, train
 
 
 def random_state() -> dict[str, Tensor]:

@@ -44,22 +44,23 @@ class WebServer:
         from depthmap.web.server import configure, listen
 
         self.app = create_app(settings, **options)
+        self.cache_dir = settings.cache_dir
         self._sockets = listen("127.0.0.1", 0)
         self.port = self._sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server = uvicorn.Server(configure(self.app, "127.0.0.1", self.port))
+        self.uvicorn = uvicorn.Server(configure(self.app, "127.0.0.1", self.port))
         self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": self._sockets}, daemon=True
+            target=self.uvicorn.run, kwargs={"sockets": self._sockets}, daemon=True
         )
         self._thread.start()
-        while not self._server.started:
+        while not self.uvicorn.started:
             assert self._thread.is_alive(), "the server did not start"
             time.sleep(0.01)
         self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     def stop(self) -> None:
         self.client.close()
-        self._server.should_exit = True
+        self.uvicorn.should_exit = True
         self._thread.join()
 
 
@@ -80,6 +81,24 @@ def start() -> Iterator[Callable[..., WebServer]]:
 @pytest.fixture
 def server(start: Callable[..., WebServer], settings: Settings) -> WebServer:
     return start(settings)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, stocked: Path) -> Iterator[WebServer]:
+    """A server for requests that change nothing; ``exports`` stands beside its cache."""
+    root = tmp_path_factory.mktemp("shared")
+    shutil.copytree(stocked, root / "cache")
+    (root / "exports").mkdir()
+    server = WebServer(Settings(cache_dir=root / "cache", export_dir=root / "exports", offline=True))
+    yield server
+    server.stop()
+
+
+def contents(server: WebServer) -> list[Path]:
+    """Return every model file that a server can see or write, exports too."""
+    return sorted(
+        path for path in server.cache_dir.parent.rglob("*") if path.suffix in (".pt", ".h5", ".pkl")
+    )
 
 
 def is_failure(reply: httpx.Response, status: int, error: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -32,13 +33,13 @@ def test_a_hundred_requests_at_once_are_all_answered(server: WebServer) -> None:
 
 def test_questions_are_answered_while_long_work_waits(server: WebServer, settings: Settings) -> None:
     """More clears than there are threads of any kind wait for a lock; info and status answer all the same."""
-    with ThreadPoolExecutor(60) as pool:
+    with ThreadPoolExecutor(45) as pool:
         with ModelCache(settings=settings).shelf.store.lock(MODEL):
             waiting: list[Future[httpx.Response]] = [
                 pool.submit(
                     httpx.post, server.url + CLEAR, json={"confirm": True}, timeout=60, trust_env=False
                 )
-                for _ in range(60)
+                for _ in range(45)
             ]
             for _ in range(20):
                 assert server.client.get(INFO).json()["total_files"] == 3
@@ -75,7 +76,7 @@ def test_questions_are_answered_while_the_cache_changes(server: WebServer, setti
     worker = threading.Thread(target=churn)
     worker.start()
     try:
-        for _ in range(150):
+        for _ in range(40):
             statuses |= {server.client.get(INFO).status_code, server.client.get(STATUS).status_code}
     finally:
         stop.set()
@@ -97,3 +98,13 @@ def test_of_two_exports_to_one_new_file_one_is_made(server: WebServer, settings:
     assert set(statuses[1:]) <= {409, 503}
     assert settings.export_dir
     assert [path.name for path in settings.export_dir.iterdir()] == ["same.safetensors"]
+
+
+def test_who_waits_when_the_server_is_stopped_is_told_so(server: WebServer, settings: Settings) -> None:
+    server.uvicorn.config.timeout_graceful_shutdown = 1
+    with ThreadPoolExecutor(1) as pool, ModelCache(settings=settings).shelf.store.lock(MODEL):
+        waiting = pool.submit(server.client.post, CLEAR, json={"confirm": True})
+        while not server.uvicorn.server_state.tasks:
+            time.sleep(0.01)
+        server.uvicorn.should_exit = True
+        assert is_failure(waiting.result(), 503, "ServerStopped")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import flip, sha256
 from depthmap.cache import ModelCache
 from depthmap.settings import Settings
+from support import flip, sha256
 
-from .conftest import MODEL, WebServer, is_failure
+from .conftest import MODEL, WebServer, contents, is_failure
 
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 
@@ -28,16 +28,16 @@ def curl(*arguments: str) -> dict[str, object]:
     return fields
 
 
-def test_info_is_that_of_the_cache(server: WebServer, settings: Settings) -> None:
-    reply = server.client.get("/api/models/cache/info")
+def test_info_is_that_of_the_cache(shared: WebServer) -> None:
+    reply = shared.client.get("/api/models/cache/info")
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
-    assert reply.json() == {"success": True, **ModelCache(settings=settings).info()}
+    assert reply.json() == {"success": True, **ModelCache(shared.cache_dir).info()}
     assert reply.json()["models"][MODEL]["formats"].keys() == {"pt", "h5", "pkl"}
 
 
-def test_status_gives_models_stats_and_the_default_model(server: WebServer) -> None:
-    reply = server.client.get("/api/models/status").json()
+def test_status_gives_models_stats_and_the_default_model(shared: WebServer) -> None:
+    reply = shared.client.get("/api/models/status").json()
     by_slug = {row["slug"]: row["status"] for row in reply["models"]}
     assert reply["success"] is True
     assert by_slug[MODEL] == "cached"
@@ -59,12 +59,13 @@ def test_status_answers_when_the_default_model_is_gone(
 @pytest.mark.parametrize(
     "body", ["", "{}", '{"confirm": false}', '{"confirm": null}', '{"confirm": "true"}', "[true]", "x"]
 )
-def test_nothing_is_cleared_without_confirmation(server: WebServer, settings: Settings, body: str) -> None:
-    before = sorted(path.name for path in settings.cache_dir.iterdir())
-    reply = server.client.post("/api/models/cache/clear", content=body)
+def test_nothing_is_cleared_without_confirmation(shared: WebServer, body: str) -> None:
+    before = contents(shared)
+    reply = shared.client.post("/api/models/cache/clear", content=body)
     assert reply.status_code in (400, 422)
     assert is_failure(reply, reply.status_code, "UsageError")
-    assert before == sorted(path.name for path in settings.cache_dir.iterdir())
+    assert len(before) == 3
+    assert before == contents(shared)
 
 
 def test_clear_removes_the_models_and_not_what_is_not_ours(server: WebServer, settings: Settings) -> None:
@@ -137,37 +138,37 @@ def test_an_existing_file_is_overwritten_only_when_asked(server: WebServer, tmp_
     ],
 )
 def test_a_model_that_cannot_be_exported_is_named(
-    server: WebServer, name: str, status: int, error: str
+    shared: WebServer, name: str, status: int, error: str
 ) -> None:
-    reply = server.client.post(f"/api/models/export/{name}", json={"export_path": "x.pt", "format": "pt"})
+    reply = shared.client.post(f"/api/models/export/{name}", json={"export_path": "x.pt", "format": "pt"})
     assert is_failure(reply, status, error)
 
 
-def test_an_export_to_a_missing_directory_says_so(server: WebServer) -> None:
-    reply = server.client.post(f"/api/models/export/{MODEL}", json={"export_path": "no/such/x.pt"})
+def test_an_export_to_a_missing_directory_says_so(shared: WebServer) -> None:
+    reply = shared.client.post(f"/api/models/export/{MODEL}", json={"export_path": "no/such/x.pt"})
     assert is_failure(reply, 409, "ExportError")
 
 
-def test_addresses_and_methods_that_are_not_there_are_answered_in_json(server: WebServer) -> None:
-    assert is_failure(server.client.get("/nothing"), 404, "NotFound")
-    assert is_failure(server.client.get("/api/models/status/"), 404, "NotFound")
-    assert is_failure(server.client.delete("/api/models/status"), 405, "MethodNotAllowed")
-    assert is_failure(server.client.get("/api/models/cache/clear"), 405, "MethodNotAllowed")
+def test_addresses_and_methods_that_are_not_there_are_answered_in_json(shared: WebServer) -> None:
+    assert is_failure(shared.client.get("/nothing"), 404, "NotFound")
+    assert is_failure(shared.client.get("/api/models/status/"), 404, "NotFound")
+    assert is_failure(shared.client.delete("/api/models/status"), 405, "MethodNotAllowed")
+    assert is_failure(shared.client.get("/api/models/cache/clear"), 405, "MethodNotAllowed")
 
 
-def test_wrong_fields_are_named_and_not_ignored(server: WebServer, tmp_path: Path) -> None:
+def test_wrong_fields_are_named_and_not_ignored(shared: WebServer) -> None:
     body = {"export_path": "x.pt", "formatt": "h5"}
-    reply = server.client.post(f"/api/models/export/{MODEL}", json=body)
+    reply = shared.client.post(f"/api/models/export/{MODEL}", json=body)
     assert is_failure(reply, 422, "UsageError")
     assert "formatt" in reply.json()["message"]
-    assert not list((tmp_path / "exports").iterdir())
+    assert len(contents(shared)) == 3
 
 
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b"\xff\xfe{}", b'{"export_path": "\\ud800.pt"}', b'{"\\ud800": 1}', b"NaN"]
 )
-def test_bodies_that_are_hardly_json_are_refused_in_json(server: WebServer, body: bytes) -> None:
-    reply = server.client.post(f"/api/models/export/{MODEL}", content=body)
+def test_bodies_that_are_hardly_json_are_refused_in_json(shared: WebServer, body: bytes) -> None:
+    reply = shared.client.post(f"/api/models/export/{MODEL}", content=body)
     assert reply.status_code in (400, 422)
     assert is_failure(reply, reply.status_code, "UsageError")
 
@@ -196,11 +197,11 @@ def test_a_cache_directory_with_bytes_that_are_no_utf8_can_be_shown(
     )
 
 
-def test_the_index_names_every_route(server: WebServer) -> None:
-    named = server.client.get("/").json()["routes"]
-    schema = server.client.get("/openapi.json").json()
+def test_the_index_names_every_route(shared: WebServer) -> None:
+    named = shared.client.get("/").json()["routes"]
+    schema = shared.client.get("/openapi.json").json()
     assert set(named) == {f"{m.upper()} {path}" for path, methods in schema["paths"].items() for m in methods}
-    page = server.client.get("/docs").text
+    page = shared.client.get("/docs").text
     assert all(route in page for route in named)
     assert "<script" not in page
 
@@ -226,7 +227,7 @@ def test_curl_may_leave_the_content_type_out(server: WebServer) -> None:
 
 
 @needs_curl
-def test_curl_that_sends_a_form_is_told_to_send_json(server: WebServer) -> None:
-    refused = curl(f"{server.url}/api/models/cache/clear", "-d", "confirm=true")
+def test_curl_that_sends_a_form_is_told_to_send_json(shared: WebServer) -> None:
+    refused = curl(f"{shared.url}/api/models/cache/clear", "-d", "confirm=true")
     assert (refused["success"], refused["error"]) == (False, "UsageError")
     assert "JSON" in str(refused["message"])

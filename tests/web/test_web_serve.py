@@ -8,16 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from conftest import python
 from depthmap.errors import DepthmapError, UsageError
 from depthmap.settings import Settings
 from depthmap.web import create_app, serve
 from depthmap.web.server import listen
+from support import python
 
 from .conftest import MODEL
 
@@ -28,25 +31,28 @@ def test_importing_the_module_loads_no_framework() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def start(**environment: str) -> tuple[subprocess.Popen[str], str]:
-    """Start ``serve`` in a process of its own; return it and its URL, which its log says."""
+@contextmanager
+def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
     code = "import sys\nfrom depthmap.web import serve\nserve(port=0)\nprint('ended', 'torch' in sys.modules)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr
-    for line in process.stderr:
-        if match := re.search(r"running on (http://127\.0\.0\.1:\d+)", line):
-            return process, match[1]
-    raise AssertionError("the server did not start")
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(
+        command, env={**os.environ, **environment}, text=True, stdout=pipe, stderr=pipe
+    ) as process:
+        deadline = threading.Timer(120, process.kill)
+        deadline.start()
+        try:
+            assert process.stderr
+            urls = (re.search(r"answers on (http://127\.0\.0\.1:\d+)", line) for line in process.stderr)
+            yield process, next(match[1] for match in urls if match)
+        finally:
+            deadline.cancel()
+            process.kill()
 
 
 def test_a_served_cache_needs_no_torch_and_ends_on_control_c(settings: Settings) -> None:
-    process, url = start(
-        DEPTHMAP_CACHE_DIR=str(settings.cache_dir), DEPTHMAP_EXPORT_DIR=str(settings.export_dir)
-    )
-    try:
+    places = {"DEPTHMAP_CACHE_DIR": str(settings.cache_dir), "DEPTHMAP_EXPORT_DIR": str(settings.export_dir)}
+    with serving(**places) as (process, url):
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
             assert client.get("/api/models/status").status_code == 200
             assert client.get("/api/models/cache/info").json()["total_files"] == 3
@@ -55,9 +61,6 @@ def test_a_served_cache_needs_no_torch_and_ends_on_control_c(settings: Settings)
             assert client.post("/api/models/cache/clear", json={"confirm": True}).status_code == 200
         process.send_signal(signal.SIGINT)
         out, log = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == 0
     assert out == "ended False\n"
     assert "POST /api/models/cache/optimize" in log

@@ -32,7 +32,7 @@ class Job:
             return False
         try:
             oldest = min(path.stat().st_mtime_ns for path in self.paths)
-            return oldest >= self.picture.stat().st_mtime_ns
+            return all(path.is_file() for path in self.paths) and oldest >= self.picture.stat().st_mtime_ns
         except OSError:
             return False
 

@@ -95,9 +95,8 @@ def run_jobs(
         elif (
             isinstance(job.picture, Path) and not job.picture.exists()
         ):  # said before a model is loaded in vain
-            loop.end(
-                _failed(job, ImageError("There is no such picture or directory", job.name, "Check the path."))
-            )
+            error = ImageError("There is no such picture or directory", job.name, "Check the path.")
+            loop.end(_failed(job, error))
         else:
             todo.append(job)
     if todo:
@@ -170,9 +169,7 @@ class _Loop:
 
     def _drain(self, allowed: int) -> None:
         while len(self.writing) > allowed:
-            result = self.writing[
-                0
-            ].result()  # stays in the queue while it is waited for: Ctrl-C must not lose it
+            result = self.writing[0].result()  # still in the queue meanwhile: Ctrl-C must not lose it
             self.writing.popleft()
             self.end(result)
 

@@ -35,6 +35,8 @@ def fetch(
     """
     if unknown := set(wanted) - set(TENSOR_FORMATS):
         raise UsageError(f"{', '.join(sorted(unknown))} is no format of the cache", "", "Use pt or h5.")
+    if not shelf.cached(spec.slug):
+        source_urls(shelf, spec)  # before a directory is made for nothing
     with shelf.store.lock(spec.slug, timeout=_LONGEST_WAIT):
         missing = [name for name in wanted if not _whole(shelf, spec, name)]
         if "pt" in missing or (missing and not _whole(shelf, spec, "pt")):
@@ -61,17 +63,13 @@ def ways_out(spec: ModelSpec) -> str:
     )
 
 
-def download_published(
-    shelf: Shelf, spec: ModelSpec, target: Path, progress: Progress | None = None
-) -> Digest:
-    """Download a model's published checkpoint to ``target`` and verify it.
+def source_urls(shelf: Shelf, spec: ModelSpec) -> list[str]:
+    """Return where a model's published checkpoint may be, in the order in which to ask.
 
     Raises
     ------
     ModelUnavailable
         When it has no source, or ``DEPTHMAP_OFFLINE`` forbids to ask it.
-    DownloadError
-        When no source gave it; see `download.download`.
     """
     if not spec.url or not spec.sha256:
         raise ModelUnavailable(
@@ -84,6 +82,22 @@ def download_published(
         raise ModelUnavailable(
             "it is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, ways_out(spec)
         )
+    return urls
+
+
+def download_published(
+    shelf: Shelf, spec: ModelSpec, target: Path, progress: Progress | None = None
+) -> Digest:
+    """Download a model's published checkpoint to ``target`` and verify it.
+
+    Raises
+    ------
+    ModelUnavailable
+        See `source_urls`.
+    DownloadError
+        When no source gave it; see `download.download`.
+    """
+    urls = source_urls(shelf, spec)
     try:
         return download(urls, target, spec.bytes, spec.sha256, shelf.settings.timeout, progress)
     except DownloadError as error:

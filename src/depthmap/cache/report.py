@@ -31,7 +31,8 @@ def _file(path: Path) -> dict[str, Any] | None:
     }
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Return the size of a file in bytes: 0 when it has gone since it was listed."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -106,7 +107,7 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
         spec = spec or (manifest.spec if manifest else None)
         has_tensors = bool(set(paths) - {"pkl"})
         embedded = bool(spec and spec.embedded)
-        size = sum(_size(path) for path in paths.values())
+        size = sum(size_of(path) for path in paths.values())
         out.append(
             {
                 "name": spec.name if spec else slug,

@@ -16,7 +16,7 @@ from ..store.commit import writing
 from ..store.names import TENSOR_FORMATS, file_name, parse
 from .check import check, first_whole, set_aside
 from .fetch import convert, fetch
-from .report import MB
+from .report import MB, size_of
 from .shelf import Shelf
 
 
@@ -46,7 +46,7 @@ def verify(shelf: Shelf, slugs: Iterable[str], progress: Progress | None = None)
 
 def _error(shelf: Shelf, spec: ModelSpec, format: str, progress: Progress | None) -> str:
     path = shelf.store.path(spec.slug, format)
-    done, size = 0, path.stat().st_size
+    done, size = 0, size_of(path)
 
     def tick(nbytes: int) -> None:
         nonlocal done
@@ -56,7 +56,7 @@ def _error(shelf: Shelf, spec: ModelSpec, format: str, progress: Progress | None
 
     try:
         check(shelf, spec, format, every_byte=True, tick=tick)
-    except FileError as error:
+    except (FileError, FileNotFoundError) as error:
         return str(error)
     return ""
 
@@ -234,7 +234,7 @@ def evict(shelf: Shelf, max_bytes: int, *, dry_run: bool = False) -> list[str]:
     Returns the slugs that went. The cache may stay larger, when what is left is pinned.
     """
     files = shelf.store.files()
-    sizes = {slug: sum(path.stat().st_size for path in paths.values()) for slug, paths in files.items()}
+    sizes = {slug: sum(size_of(path) for path in paths.values()) for slug, paths in files.items()}
     total = sum(sizes.values())
     gone = []
     for slug in sorted(files, key=lambda slug: _last_used(shelf, slug, files[slug])):
@@ -251,4 +251,8 @@ def evict(shelf: Shelf, max_bytes: int, *, dry_run: bool = False) -> list[str]:
 
 
 def _last_used(shelf: Shelf, slug: str, paths: dict[str, Path]) -> float:
-    return shelf.store.last_used(slug) or max(path.stat().st_mtime for path in paths.values())
+    if used := shelf.store.last_used(slug):
+        return used
+    with suppress(FileNotFoundError):
+        return max(path.stat().st_mtime for path in paths.values())
+    return 0.0

@@ -126,6 +126,7 @@ def _space(cache: ModelCache) -> Finding:
 def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
     """Load a model as users do, then from its other files; predict once."""
     import numpy as np
+    import torch  # noqa: F401  # so that its import is not taken for the model's time
 
     from ..estimator import DepthEstimator
 

@@ -28,4 +28,3 @@ def show_log(session: Session) -> None:
     log.handlers = [handler for handler in log.handlers if not isinstance(handler, _Messages)]
     log.addHandler(_Messages(session))
     log.setLevel(logging.INFO if session.verbose else logging.WARNING)
-    log.propagate = False

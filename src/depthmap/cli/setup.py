@@ -116,13 +116,15 @@ def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[
         offline = isinstance(error, (DownloadError, ModelUnavailable)) and not isinstance(
             error, DigestMismatch
         )
-        session.complain(error)
+        (session.warn if offline else session.complain)(str(error))
         return {"model": spec.name, **error.as_dict(), "offline": offline}
     return {"model": spec.name, "files": {name: str(path) for name, path in paths.items()}}
 
 
 def _try(session: Session, cache: ModelCache, spec: ModelSpec, outcome: dict[str, Any]) -> None:
     """Load the model once, and note how that went."""
+    import torch  # noqa: F401  # so that its import is not taken for the model's time
+
     from ..loader import load
 
     try:
@@ -142,7 +144,7 @@ def _close(session: Session, cache: ModelCache, outcomes: list[dict[str, Any]]) 
     session.result(data, [o["model"] for o in ready])
     for outcome in ready:
         session.say(
-            f"{outcome['model']} is ready: from {outcome['source']} in {seconds_text(outcome['seconds'])}."
+            f"{outcome['model']} is ready: {outcome['source']}, loads in {seconds_text(outcome['seconds'])}."
         )
     if missing:
         names = ", ".join(o["model"] for o in missing)

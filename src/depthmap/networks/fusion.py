@@ -34,6 +34,8 @@ class DecoderVariant:
     """The residual units add relu(x), not x: version 2.1 rectified its input in place, and was trained so."""
     head_align_corners: bool = False
     """How the head doubles the resolution; the fusion blocks always align corners."""
+    padding_mode: str = "zeros"
+    """What 3×3 convolutions see beyond the border: "zeros", or "replicate" for the nearest pixel."""
     coarse_first: bool = True
     """The order of the fusion blocks in the checkpoint."""
 
@@ -41,11 +43,11 @@ class DecoderVariant:
 class ResidualConvUnit(nn.Module):
     """Two 3×3 convolutions, each after a ReLU, and the input added."""
 
-    def __init__(self, features: int, rectified_skip: bool) -> None:
+    def __init__(self, features: int, variant: DecoderVariant) -> None:
         super().__init__()
-        self.conv1 = Conv2d(features, features, 3, padding=1)
-        self.conv2 = Conv2d(features, features, 3, padding=1)
-        self.rectified_skip = rectified_skip
+        self.conv1 = Conv2d(features, features, 3, padding=1, padding_mode=variant.padding_mode)
+        self.conv2 = Conv2d(features, features, 3, padding=1, padding_mode=variant.padding_mode)
+        self.rectified_skip = variant.rectified_skip
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -60,8 +62,8 @@ class FusionBlock(nn.Module):
     def __init__(self, features: int, outputs: int, variant: DecoderVariant, coarsest: bool) -> None:
         super().__init__()
         self.out_conv = Conv2d(features, outputs, 1) if variant.out_conv else None
-        self.resConfUnit1 = None if coarsest else ResidualConvUnit(features, variant.rectified_skip)
-        self.resConfUnit2 = ResidualConvUnit(features, variant.rectified_skip)
+        self.resConfUnit1 = None if coarsest else ResidualConvUnit(features, variant)
+        self.resConfUnit2 = ResidualConvUnit(features, variant)
 
     def forward(self, skip: Tensor, coarser: Tensor | None = None) -> Tensor:
         """Fuse ``skip`` (N, C, H, W) and ``coarser``, of the same shape, to (N, C', 2 H, 2 W)."""
@@ -80,16 +82,18 @@ class Decoder(nn.Module):
 
     def __init__(self, variant: DecoderVariant) -> None:
         super().__init__()
-        f = variant.features
+        f, border = variant.features, variant.padding_mode
         for level, (inputs, features) in enumerate(zip(variant.inputs, f, strict=True), 1):
-            self.add_module(f"layer{level}_rn", Conv2d(inputs, features, 3, padding=1, bias=False))
+            self.add_module(
+                f"layer{level}_rn", Conv2d(inputs, features, 3, padding=1, padding_mode=border, bias=False)
+            )
         for level in (4, 3, 2, 1) if variant.coarse_first else (1, 2, 3, 4):
             block = FusionBlock(f[level - 1], f[max(level - 2, 0)], variant, coarsest=level == 4)
             self.add_module(f"refinenet{level}", block)
         self.output_conv = nn.Sequential(
-            Conv2d(f[0], variant.head[0], 3, padding=1),
+            Conv2d(f[0], variant.head[0], 3, padding=1, padding_mode=border),
             nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=variant.head_align_corners),
-            Conv2d(variant.head[0], variant.head[1], 3, padding=1),
+            Conv2d(variant.head[0], variant.head[1], 3, padding=1, padding_mode=border),
             nn.ReLU(inplace=True),
             Conv2d(variant.head[1], 1, 1),
             nn.ReLU(inplace=True),

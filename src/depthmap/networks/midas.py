@@ -46,6 +46,9 @@ VARIANTS = {
     ),
     "depthmap_tiny": MidasVariant(
         partial(efficientnet.encoder, efficientnet.LITE0),
-        DecoderVariant(efficientnet.LITE0.pyramid, (24, 40, 80, 160), head=(16, 16)),
+        # Zeros beyond the border leave a frame, and corners several times as near as all else.
+        DecoderVariant(
+            efficientnet.LITE0.pyramid, (24, 40, 80, 160), head=(16, 16), padding_mode="replicate"
+        ),
     ),
 }

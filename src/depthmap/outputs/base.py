@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # NumPy is loaded when something is written: commands list th
 
     DepthMap: TypeAlias = NDArray[np.float32]
 
+STRAY = 0.001
+"""Share of the pixels at either end of the range that a picture for the eye need not show."""
 _ROWS = 64  # a block of rows stays in the processor's cache: ten times as fast as the whole map at once
 
 
@@ -98,11 +100,30 @@ def value_range(depth: DepthMap) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
 
 
-def quantised(depth: DepthMap, levels: int) -> NDArray[np.uint16]:
-    """Spread the values over 0 (farthest) to ``levels - 1`` (nearest, at most 65535); constants become 0."""
+def shown_range(depth: DepthMap) -> tuple[float, float]:
+    """Return the range that a picture for the eye shows: that of all values but a thousandth at either end.
+
+    A few stray pixels would else leave nothing of the colours for the rest. Maps of up to a thousand pixels are
+    shown whole.
+    """
     import numpy as np
 
-    low, high = value_range(depth)
+    finite = depth[np.isfinite(depth)]
+    if not finite.size:
+        return float("nan"), float("nan")
+    low = np.quantile(finite, STRAY, method="lower")
+    high = np.quantile(finite, 1 - STRAY, method="higher")
+    return (float(low), float(high)) if high > low else value_range(depth)
+
+
+def quantised(depth: DepthMap, levels: int, limits: tuple[float, float] | None = None) -> NDArray[np.uint16]:
+    """Spread the values over 0 (farthest) to ``levels - 1`` (nearest, at most 65535); constants become 0.
+
+    ``limits`` are the values that become 0 and ``levels - 1``, by default the least and the greatest.
+    """
+    import numpy as np
+
+    low, high = limits or value_range(depth)
     steps = np.zeros(depth.shape, dtype=np.uint16)
     if not high > low:
         return steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from .base import Output, quantised
+from .base import Output, quantised, shown_range
 from .colour_maps import colour_table
 from .png import encode_png, labels
 
@@ -35,11 +35,11 @@ class Colour(Output):
 
 
 def coloured(depth: DepthMap, colours: str = DEFAULT_MAP) -> NDArray[np.uint8]:
-    """Return a map ``(H, W)`` as ``(H, W, 3)`` sRGB, uint8.
+    """Return a map ``(H, W)`` as ``(H, W, 3)`` sRGB, uint8; see `shown_range` for what its colours span.
 
     Raises
     ------
     UsageError
         When no colour map has that name.
     """
-    return colour_table(colours).take(quantised(depth, 256), axis=0)
+    return colour_table(colours).take(quantised(depth, 256, shown_range(depth)), axis=0)

@@ -11,6 +11,10 @@ from pathlib import Path
 from ..errors import CacheNotWritable, InsufficientDiskSpace
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MAKE_ROOM = (
+    "Free some space ('depthmap models clear --model M' removes a model), or write to another disk "
+    "(DEPTHMAP_CACHE_DIR moves the cache)."
+)
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP}
 
 
@@ -30,7 +34,7 @@ def writing(place: Path) -> Iterator[None]:
             raise InsufficientDiskSpace(
                 f"the disk is full ({error.strerror})",
                 place,
-                "Free some space, or move the cache with DEPTHMAP_CACHE_DIR.",
+                _MAKE_ROOM,
             ) from error
         if error.errno in _NO_ACCESS:
             raise CacheNotWritable(
@@ -70,7 +74,7 @@ def require_space(directory: Path, nbytes: int) -> None:
         raise InsufficientDiskSpace(
             f"{nbytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free",
             directory,
-            "Free some space ('depthmap models clear --model M'), or move the cache with DEPTHMAP_CACHE_DIR.",
+            _MAKE_ROOM,
         )
 
 

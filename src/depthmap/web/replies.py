@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from .. import errors
 from .exports import ExportRefused
@@ -70,8 +70,13 @@ REFUSALS: dict[int, tuple[str, str, str]] = {
         "The server met an error of its own",
         "Its log has the details; please report them.",
     ),
+    503: (
+        "ServerStopped",
+        "The server was stopped while it worked on the request",
+        "Start it again, and ask it what was done.",
+    ),
 }
-"""Error, message and remedy of what is refused before a route is reached, by status."""
+"""Error, message and remedy of what is not our own errors' to say, by status."""
 
 
 class Json(JSONResponse):
@@ -121,16 +126,16 @@ def status_of(error: errors.DepthmapError) -> int:
     return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
 
 
-def _depthmap_error(request: Request, error: Any) -> Json:
+async def _depthmap_error(request: Request, error: Any) -> Json:
     status = status_of(error)
     return Json({"success": False, **error.as_dict()}, status, _RETRY_AFTER.get(status))
 
 
-def _http_error(request: Request, error: Any) -> Json:
+async def _http_error(request: Request, error: Any) -> Json:
     return refusal(error.status_code, str(error.detail), error.headers)
 
 
-def _invalid(request: Request, error: Any) -> Json:
+async def _invalid(request: Request, error: Any) -> Json:
     """Say which fields are wrong; what was sent is not repeated."""
     problems = error.errors()
     if any(problem["type"] == "json_invalid" for problem in problems):
@@ -140,11 +145,11 @@ def _invalid(request: Request, error: Any) -> Json:
     return Json({"success": False, **wrong.as_dict()}, 422)
 
 
-def _internal_error(request: Request, error: Any) -> Json:
+async def _internal_error(request: Request, error: Any) -> Json:
     return refusal(500, headers=HEADERS)  # this reply passes by the guards; the traceback goes to the log
 
 
-HANDLERS: dict[Any, Callable[[Request, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     errors.DepthmapError: _depthmap_error,
     HTTPException: _http_error,
     RequestValidationError: _invalid,

@@ -78,7 +78,7 @@ Exports = Annotated[ExportDirectory, Depends(_exports)]
 Long = Annotated[Workers, Depends(_workers)]
 _REPLIES: dict[int | str, dict[str, Any]] = {"default": {"model": Failure}, 422: {"model": Failure}}
 
-index = APIRouter(route_class=JsonRoute, responses=_REPLIES)
+index = APIRouter(responses=_REPLIES)
 models = APIRouter(prefix="/api/models", tags=["models"], route_class=JsonRoute, responses=_REPLIES)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from ..errors import UsageError
 
+log = logging.getLogger("uvicorn.error")
 _LAST_SECONDS = 10
 """How long requests under way may still take when the server is told to stop."""
 _NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -91,5 +93,8 @@ def _refused(error: Exception, host: str, port: int) -> UsageError:
 def run(app: FastAPI, host: str, port: int) -> None:
     """Serve until told to stop; `depthmap.web.serve` describes it."""
     sockets = listen(host, port)
+    server = uvicorn.Server(configure(app, host, port))
+    shown = f"[{host}]" if ":" in host else host
+    log.info("depthmap answers on http://%s:%d (Ctrl-C ends it)", shown, sockets[0].getsockname()[1])
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(configure(app, host, port)).run(sockets=sockets)
+        server.run(sockets=sockets)

@@ -1,0 +1,130 @@
+"""``depthmap setup``, ``doctor`` and ``serve``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Run
+from depthmap.cache import ModelCache
+from depthmap.cli.serve import _is_loopback
+from support import flip
+
+
+def test_setup_without_a_network_leaves_a_working_model(run: Run) -> None:
+    done = run("setup", "--yes", "--json")
+    assert done.status == 0, done.err
+    assert [m["model"] for m in done.document["ready"]] == ["Depthmap_Tiny"]
+    assert [m["model"] for m in done.document["missing"]] == ["DPT_Large"]
+    assert "Not to be had now: DPT_Large" in done.err
+
+
+def test_setup_fetches_what_is_named_and_loads_it(run: Run, mirror: Path) -> None:
+    done = run("setup", "--models", "toy,depthmap_tiny", "--formats", "h5", "--yes", "--json")
+    assert done.status == 0, done.err
+    assert {m["model"]: m["source"] for m in done.document["ready"]} == {
+        "Toy": "h5",
+        "Depthmap_Tiny": "embedded",
+    }
+    assert sorted(p.suffix for p in ModelCache().cache_dir.glob("midas_toy.*")) == [".h5", ".pkl"]
+    assert run("setup", "--models", "none", "--yes").out.split() == ["Depthmap_Tiny"]
+
+
+def test_setup_refuses_names_that_there_are_not(run: Run) -> None:
+    assert run("setup", "--models", "nosuch", "--yes").status == 2
+    assert run("setup", "--formats", "zip", "--yes").status == 2
+
+
+def test_setup_fails_when_the_bytes_are_wrong(run: Run, mirror: Path) -> None:
+    size = mirror.stat().st_size
+    mirror.unlink()
+    mirror.write_bytes(bytes(size))
+    done = run("setup", "--models", "Toy", "--yes", "--json")
+    assert done.status == 3  # the embedded model is ready
+    assert done.document["failed"][0]["error"] == "DigestMismatch"
+
+
+def test_setup_asks_on_a_terminal(mirror: Path) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    args = [sys.executable, "-m", "depthmap", "setup"]
+    process = subprocess.Popen(
+        args, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    os.close(follower)
+    os.write(leader, b"toy\npt\n")
+    out, err = process.communicate(timeout=120)
+    os.close(leader)
+    assert process.returncode == 0, err
+    assert out.split() == ["Toy", "Depthmap_Tiny"]
+    assert "DPT_Hybrid" in err  # the choice
+    assert ModelCache().is_cached("toy", "pt")
+    assert not ModelCache().is_cached("toy", "h5")
+
+
+def test_doctor_loads_and_predicts_with_every_model_and_format(run: Run, mine: str) -> None:
+    done = run("doctor", "--json")
+    assert done.status == 0, done.err
+    said = {check["check"]: check["said"] for check in done.document["checks"]}
+    assert {"versions", "cache", "disk", "Depthmap_Tiny", "mine"} <= set(said)
+    assert re.match(r"pt in .* s, h5 in .* s, predicts in .* s on cpu", said["mine"])
+    assert said["Depthmap_Tiny"].startswith("embedded in ")
+    assert all(len(line) <= 80 for line in run("doctor", "--no-predict").out.splitlines())
+
+
+def test_doctor_finds_what_is_broken(run: Run, mine: str, tmp_path: Path) -> None:
+    for format in ("pt", "h5"):
+        flip(ModelCache().cache_dir / f"midas_mine.{format}", 1_000_000)
+    done = run("doctor", "--no-predict")
+    assert done.status == 1
+    assert re.search(r"^broken  mine: ", done.out, re.MULTILINE)
+    assert re.search(r"^ok      Depthmap_Tiny: ", done.out, re.MULTILINE)
+    (tmp_path / "file").write_text("")
+    unwritable = run("doctor", "--no-predict", "--cache-dir", tmp_path / "file", "--json").document
+    assert next(c["said"] for c in unwritable["checks"] if c["status"] == "broken").startswith(
+        "Cache directory not writable"
+    )
+
+
+def test_serve_answers_at_loopback_until_it_is_interrupted() -> None:
+    args = [sys.executable, "-m", "depthmap", "serve", "--port", "0"]
+    process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    seen = ""
+    while not (match := re.search(r"http://127\.0\.0\.1:(\d+)", seen)):
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+    with urllib.request.urlopen(f"{match[0]}/api/models/status", timeout=30) as reply:
+        assert json.load(reply)["success"] is True
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in rest
+    assert "warning" not in seen
+
+
+def test_serve_warns_when_others_can_reach_it(run: Run) -> None:
+    done = run("serve", "--host", "192.0.2.1")  # an address that no machine has: it ends at once
+    assert done.status != 0
+    assert done.err.startswith("warning: 192.0.2.1 can be reached from other machines")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost")),
+        *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org")),
+    ],
+)
+def test_loopback_is_what_stays_on_this_machine(host: str, is_loopback: bool) -> None:
+    assert _is_loopback(host) is is_loopback

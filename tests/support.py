@@ -1,0 +1,77 @@
+"""What tests share that is no fixture: where things are, a real HTTP server, damage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+GOLDENS = Path(__file__).parent / "data" / "goldens"
+PHOTO = Path(__file__).parents[1] / "examples" / "china.jpg"
+
+
+def sha256(path: Path) -> str:
+    """Return the digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_catalog(path: Path, **models: Path) -> Path:
+    """Write a catalogue file that gives these models these files' sizes and digests."""
+    entries = [{"name": n, "bytes": p.stat().st_size, "sha256": sha256(p)} for n, p in models.items()]
+    path.write_text(json.dumps({"models": entries}))
+    return path
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    requests: list[str]
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        super().do_GET()
+
+
+class FileServer:
+    """A real HTTP server on loopback that serves a folder and notes what was asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.requests: list[str] = []
+        handler = type("Handler", (_Handler,), {"requests": self.requests})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(root)))
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def flip(path: Path, position: int) -> None:
+    """Flip one bit of a file in place."""
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))

@@ -1,0 +1,72 @@
+"""Every example in the README and in docs/ works as it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import PHOTO, sha256
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the examples suppose: some pictures, a checkpoint, and a mirror that serves small models."""
+    folder = tmp_path / "work"
+    (folder / "photos").mkdir(parents=True)
+    shutil.copy(PHOTO, folder / "photo.jpg")
+    shutil.copy(PHOTO, folder / "photos" / "one.jpg")
+    shutil.copy(tiny_checkpoint, folder / "finetuned.pt")
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    entries = []
+    for name in ("DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small"):
+        shutil.copy(tiny_checkpoint, mirror / f"{name}.pt")
+        entry = {"name": name, "network": "depthmap_tiny", "path": f"{name}.pt"}
+        entries.append({**entry, "bytes": tiny_checkpoint.stat().st_size, "sha256": sha256(tiny_checkpoint)})
+    (tmp_path / "catalog.json").write_text(json.dumps({"models": entries}))
+    monkeypatch.setenv("DEPTHMAP_CATALOG", str(tmp_path / "catalog.json"))
+    monkeypatch.setenv("DEPTHMAP_MIRRORS", mirror.as_uri())
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    done = subprocess.run(
+        ["depthmap", "models", "download", "--model", "DPT_Large"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.name
+)
+def test_the_examples_of_a_page_work(page: Path, workplace: Path) -> None:
+    for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        commands = (
+            [line[2:] for line in block.replace("\\\n", " ").split("\n") if line.startswith("$ ")]
+            if kind == "console"
+            else [f"{sys.executable} - <<'END'\n{block}\nEND"]
+        )
+        for command in commands:
+            run = ["bash", "-c", command]
+            done = subprocess.run(
+                run, cwd=workplace, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            )
+            assert done.returncode == 0, f"{page.name}: {command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.name
+)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    targets = [m[0] for m in LINK.findall(page.read_text(encoding="utf-8")) if not re.match(r"[a-z]+:", m[0])]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
