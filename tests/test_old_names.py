@@ -97,10 +97,15 @@ def test_clearing_needs_a_word(manager: ModelManager) -> None:
 
 
 def test_optimising_says_what_it_did(manager: ModelManager) -> None:
-    flip(manager.cache_dir / "midas_my_custom_model.h5", 1_000_000)
-    done = manager.optimize_cache()
+    damaged = manager.cache_dir / "midas_my_custom_model.h5"
+    flip(damaged, 1_000_000)
+    done = manager.optimize_cache()  # the .pt holds the same tensors: it is mended
     assert set(done) == {"files_checked", "files_removed", "space_freed_mb", "errors"}
-    assert (done["files_removed"], done["errors"]) == (1, [])
+    assert (done["files_removed"], done["errors"]) == (0, [])
+    damaged.with_suffix(".pt").unlink()
+    flip(damaged, 1_000_000)
+    done = manager.optimize_cache()
+    assert (done["files_removed"], done["errors"]) == (2, [])  # with it, the metadata that spoke of nothing else
     assert done["space_freed_mb"] > 10
 
 

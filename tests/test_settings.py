@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,35 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
     values = {
-        "DEPTHMAP_CACHE_DIR": str(tmp_path),
+        "DEPTHMAP_CACHE_DIR": os.pathsep.join([str(tmp_path), "/b"]),
         "DEPTHMAP_DISABLE_CACHE": "1",
         "DEPTHMAP_VERIFY": "always",
         "DEPTHMAP_MODEL": "MiDaS",
-        "DEPTHMAP_MIRRORS": "http://a/x, file:///b/",
+        "DEPTHMAP_MIRRORS": "http://a/x, file:///b/ s3://bucket",
         "DEPTHMAP_OFFLINE": "yes",
         "DEPTHMAP_TIMEOUT": "2.5",
+        "DEPTHMAP_RETRIES": "7",
+        "DEPTHMAP_CACHE_MAX_SIZE": "1.5GiB",
+        "DEPTHMAP_LOAD": "read",
         "DEPTHMAP_CATALOG": str(tmp_path / "c.json"),
         "DEPTHMAP_EXPORT_DIR": str(tmp_path / "out"),
     }
     assert set(values) == set(VARIABLES)
-    mirrors = ("http://a/x/", "file:///b/")
-    files = (tmp_path / "c.json", tmp_path / "out")
-    expected = Settings(tmp_path, True, "always", "MiDaS", mirrors, True, 2.5, *files)
-    assert from_environment(values) == expected
+    assert from_environment(values) == Settings(
+        cache_dir=tmp_path,
+        more_dirs=(Path("/b"),),
+        disable_cache=True,
+        verify="always",
+        model="MiDaS",
+        mirrors=("http://a/x/", "file:///b/", "s3://bucket/"),
+        offline=True,
+        timeout=2.5,
+        retries=7,
+        max_size=3 << 29,
+        load="read",
+        catalog=tmp_path / "c.json",
+        export_dir=tmp_path / "out",
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +53,11 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     [
         ("DEPTHMAP_DISABLE_CACHE", "perhaps"),
         ("DEPTHMAP_VERIFY", "never"),
-        ("DEPTHMAP_MIRRORS", "ftp://x"),
+        ("DEPTHMAP_MIRRORS", "models.example.org/x"),
+        ("DEPTHMAP_CACHE_DIR", os.pathsep),
+        ("DEPTHMAP_CACHE_MAX_SIZE", "lots"),
+        ("DEPTHMAP_RETRIES", "-1"),
+        ("DEPTHMAP_LOAD", "guess"),
         ("DEPTHMAP_TIMEOUT", "0"),
         ("DEPTHMAP_TIMEOUT", "soon"),
     ],

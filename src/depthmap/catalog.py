@@ -48,6 +48,8 @@ class ModelSpec:
     """File name of the weights in ``depthmap/embedded``, when they ship in the package."""
     hub_names: tuple[str, ...] = ()
     """Names under which torch.hub has stored the same file."""
+    hf_repo: str = ""
+    """Repository on Hugging Face that has the same weights under transformers' names."""
     base: str = RELEASES
     """Base URL of the official source."""
 
@@ -64,6 +66,10 @@ class ModelSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def as_metadata(self) -> dict[str, Any]:
+        """Return what a file of tensors says of its model: without the name, so that equal models are equal files."""
+        return {"spec": self.renamed(self.network).to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
@@ -106,6 +112,7 @@ class ModelSpec:
             sha256="",
             embedded="",
             hub_names=(),
+            hf_repo="",
             about=f"{self.network} checkpoint",
         )
 
@@ -127,6 +134,7 @@ CATALOG: dict[str, ModelSpec] = {
             licence=_MIT,
             about="the most accurate; ViT-L/16",
             hub_names=("dpt_large_384.pt", "dpt_large-midas-2f21e586.pt"),
+            hf_repo="Intel/dpt-large",
         ),
         ModelSpec(
             "DPT_Hybrid",
@@ -141,6 +149,7 @@ CATALOG: dict[str, ModelSpec] = {
             licence=_MIT,
             about="nearly as accurate, 2.8x smaller",
             hub_names=("dpt_hybrid_384.pt", "dpt_hybrid-midas-501f0c75.pt"),
+            hf_repo="Intel/dpt-hybrid-midas",
         ),
         ModelSpec(
             "MiDaS",
@@ -228,7 +237,10 @@ def with_file(path: Path | None) -> dict[str, ModelSpec]:
         entries = json.loads(path.read_text(encoding="utf-8"))["models"]
         for entry in entries:
             known = merged.get(str(entry["name"]).lower())
-            spec = ModelSpec.from_dict({**(known.to_dict() if known else {}), **entry})
+            inherited = known.to_dict() if known else {}
+            if known and entry.get("sha256", known.sha256) != known.sha256:
+                inherited["hf_repo"] = ""  # that repository has the weights of the published checkpoint
+            spec = ModelSpec.from_dict({**inherited, **entry})
             merged[spec.slug] = spec
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(

@@ -8,7 +8,9 @@
     ├── ModelUnavailable              known, but neither cached nor to be had now
     ├── CacheError
     │   ├── CacheNotWritable          "Cache directory not writable"
+    │   ├── CacheNotReadable          a file of the cache that its owner lets nobody read
     │   ├── InsufficientDiskSpace     "Insufficient disk space"
+    │   ├── BudgetExceeded            the model would not fit into DEPTHMAP_CACHE_MAX_SIZE
     │   └── CacheBusy                 another process holds the model's lock
     ├── FileError
     │   ├── ModelFileCorrupted        "Model file corrupted"
@@ -17,7 +19,8 @@
     │   └── ExportError               the target of an export or of an output cannot be written
     ├── DownloadError
     │   ├── NetworkTimeout            "Network timeout"
-    │   └── DigestMismatch            the bytes are not the published ones
+    │   ├── DigestMismatch            the bytes are not the published ones
+    │   └── Cancelled                 somebody ended it; it can go on from where it was
     └── ImageError                    a picture that cannot be read
 
 Each carries ``what``, ``where`` and ``remedy``; ``str()`` joins them. All can be pickled, so that they cross
@@ -94,6 +97,18 @@ class InsufficientDiskSpace(CacheError):
     title = "Insufficient disk space"
 
 
+class CacheNotReadable(CacheError):
+    """A file or directory of the cache cannot be read: its owner and permissions say so."""
+
+    title = "Cache file not readable"
+
+
+class BudgetExceeded(CacheError):
+    """The cache may not hold so much: what is pinned, in use, and asked for exceeds ``DEPTHMAP_CACHE_MAX_SIZE``."""
+
+    title = "Cache budget exceeded"
+
+
 class CacheBusy(CacheError):
     """Another process is writing this model, and did not finish within the time-out."""
 
@@ -134,6 +149,10 @@ class NetworkTimeout(DownloadError):
 
 class DigestMismatch(DownloadError):
     """The bytes that came are not the published ones."""
+
+
+class Cancelled(DownloadError):
+    """A download was cancelled; what came is kept, and a later one goes on from there."""
 
 
 class ImageError(DepthmapError):

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import formats
-from .cache import ModelCache
-from .cache.check import check, set_aside
+from .cache import ModelCache, Shelf
+from .cache.check import set_aside, stamp_of, whole
 from .cache.fetch import download_published, fetch
 from .catalog import EMBEDDED, ModelSpec
 from .download import Progress
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
+from .formats.mapping import is_remote
 from .store import digest_file
 from .store.commit import require_space
 from .store.names import TENSOR_FORMATS
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger("depthmap")
+_ROUNDS = 10
+"""How often a file may be replaced while it is loaded before another is taken."""
 
 
 @dataclass(frozen=True)
@@ -94,28 +97,43 @@ def load(
 
 def _cached(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:
     """Load the first whole file; a damaged one is set aside, and the next is tried."""
-    always = cache.settings.verify == "always"
-    for format in TENSOR_FORMATS:
-        try:
-            path = check(cache.shelf, spec, format, every_byte=always)
-            if path is None:
-                continue
-            network = _network(spec, path, format, trusted=cache.shelf.store.is_stamped(spec.slug, format))
-        except FileNotFoundError:  # removed by another process since it was checked
-            continue
-        except FileError as error:
-            set_aside(cache.shelf, spec, format, error)
-            continue
-        cache.shelf.store.touch(spec.slug)
-        return network, format, path
+    for place in cache.shelf.places:
+        for format in TENSOR_FORMATS:
+            if loaded := _from_file(place, spec, format):
+                cache.shelf.store.touch(spec.slug)
+                return loaded
     return None
 
 
-def _network(spec: ModelSpec, path: Path, format: str, *, trusted: bool = True) -> nn.Module:
+def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, str, Path] | None:
+    """Load one file, if it is whole; again where a writer replaces it between the check and the load."""
+    for _ in range(_ROUNDS):
+        seen = stamp_of(place, spec, format)
+        path = whole(place, spec, format, every_byte=place.settings.verify == "always")
+        if path is None:
+            return None
+        read = place.settings.load == "read" or (place.settings.load == "auto" and is_remote(path))
+        trusted = place.store.is_stamped(spec.slug, format)
+        try:
+            network = _network(spec, path, format, trusted=trusted, read=read)
+        except FileNotFoundError:  # removed by another process since it was checked
+            return None
+        except FileError as error:  # its header is damaged, under an unchanged stamp
+            if set_aside(place, spec, format, error, seen):
+                return None
+            continue
+        if stamp_of(place, spec, format) in (seen, None):  # None: removed since, and still what it was
+            return network, format, path
+    return None
+
+
+def _network(
+    spec: ModelSpec, path: Path, format: str, *, trusted: bool = True, read: bool = False
+) -> nn.Module:
     from . import networks
 
     network = networks.build(spec.network)
-    networks.fill(network, formats.get(format).load(path, trusted=trusted))
+    networks.fill(network, formats.get(format).load(path, trusted=trusted, read=read))
     return network.float()  # copies only what is stored in half precision
 
 

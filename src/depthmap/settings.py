@@ -13,6 +13,8 @@ from .errors import UsageError
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE | re.ASCII)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def default_cache_dir() -> Path:
@@ -28,6 +30,8 @@ class Settings:
     """
 
     cache_dir: Path
+    more_dirs: tuple[Path, ...] = ()
+    """Further cache directories, in the order in which they are searched; the first that can be written is."""
     disable_cache: bool = False
     verify: str = "stamp"
     """``"stamp"``: a file is hashed again when its size, time or inode changed; ``"always"``: at each load."""
@@ -35,12 +39,29 @@ class Settings:
     mirrors: tuple[str, ...] = ()
     offline: bool = False
     timeout: float = 30.0
+    retries: int = 4
+    """Rounds over the sources of a download, after the first, that may fail in a row."""
+    max_size: int | None = None
+    """Bytes that the cache may hold; None: as many as there is room for."""
+    load: str = "auto"
+    """``"map"``, ``"read"``, or ``"auto"``: read what lies on a network file system, map the rest."""
     catalog: Path | None = None
     export_dir: Path | None = None
 
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """All cache directories, in the order in which they are searched."""
+        return (self.cache_dir, *self.more_dirs)
+
     def with_cache_dir(self, cache_dir: str | os.PathLike[str] | None) -> Settings:
-        """Return the settings for another cache directory; None changes nothing."""
-        return self if cache_dir is None else replace(self, cache_dir=Path(cache_dir).expanduser().absolute())
+        """Return the settings for another cache directory, or several as in ``DEPTHMAP_CACHE_DIR``.
+
+        None changes nothing.
+        """
+        if cache_dir is None:
+            return self
+        first, *more = _directories(os.fspath(cache_dir))
+        return replace(self, cache_dir=first, more_dirs=tuple(more))
 
 
 def _flag(text: str) -> bool:
@@ -53,11 +74,18 @@ def _directory(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _directories(text: str) -> tuple[Path, ...]:
+    paths = tuple(_directory(part) for part in text.split(os.pathsep) if part.strip())
+    if not paths:
+        raise ValueError("it names no directory")
+    return tuple(dict.fromkeys(paths))
+
+
 def _urls(text: str) -> tuple[str, ...]:
     urls = tuple(u if u.endswith("/") else u + "/" for u in re.split(r"[,\s]+", text) if u)
     for url in urls:
-        if not re.match(r"(https?|file)://", url):
-            raise ValueError(f"{url} is no http://, https:// or file:// URL")
+        if not re.match(r"[a-z][a-z0-9+.-]*://", url, re.IGNORECASE):
+            raise ValueError(f"{url} is no URL such as https://host/folder, file:///folder or s3://bucket")
     return urls
 
 
@@ -77,14 +105,39 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 1000:
+        raise ValueError("use a whole number from 0 to 1000")
+    return value
+
+
+def parse_size(text: str) -> int:
+    """Return a number of bytes: 2GB, 500 MB, 1.5GiB; units are powers of 1000, with an i of 1024.
+
+    Raises
+    ------
+    ValueError
+        When the text is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is no size: write 2GB, 500MB or 1.5GiB")
+    number, prefix, binary = match[1], (match[2] or "").lower(), match[3]
+    return round(float(number) * float(1024 if binary else 1000) ** _POWERS[prefix])
+
+
 VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "DEPTHMAP_CACHE_DIR": ("cache_dir", _directory),
+    "DEPTHMAP_CACHE_DIR": ("directories", _directories),
     "DEPTHMAP_DISABLE_CACHE": ("disable_cache", _flag),
     "DEPTHMAP_VERIFY": ("verify", _choice("stamp", "always")),
     "DEPTHMAP_MODEL": ("model", str),
     "DEPTHMAP_MIRRORS": ("mirrors", _urls),
     "DEPTHMAP_OFFLINE": ("offline", _flag),
     "DEPTHMAP_TIMEOUT": ("timeout", _seconds),
+    "DEPTHMAP_RETRIES": ("retries", _count),
+    "DEPTHMAP_CACHE_MAX_SIZE": ("max_size", parse_size),
+    "DEPTHMAP_LOAD": ("load", _choice("auto", "map", "read")),
     "DEPTHMAP_CATALOG": ("catalog", _directory),
     "DEPTHMAP_EXPORT_DIR": ("export_dir", _directory),
 }
@@ -99,7 +152,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         When a variable has a value that it cannot have; it names the variable.
     """
     environment = os.environ if environment is None else environment
-    values: dict[str, Any] = {"cache_dir": default_cache_dir()}
+    values: dict[str, Any] = {}
     for variable, (field, parse) in VARIABLES.items():
         text = environment.get(variable, "").strip()
         if not text:
@@ -110,4 +163,5 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
             raise UsageError(
                 f"{variable} is {text!r}: {error}", variable, "Correct it or unset it."
             ) from error
-    return Settings(**values)
+    directories = values.pop("directories", (default_cache_dir(),))
+    return Settings(cache_dir=directories[0], more_dirs=directories[1:], **values)

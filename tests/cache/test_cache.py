@@ -214,15 +214,20 @@ def test_optimize_removes_what_is_damaged_double_or_stale_and_nothing_else(cache
     result = cache.optimize()
     assert result["removed"] == rehearsal["removed"]
     assert {Path(path).name for path in result["removed"]} == {
-        "midas_small.h5", "MIDAS_SMALL.PT", "midas_small.pt.99-ab", "midas_orphan.pkl",
+        "MIDAS_SMALL.PT", "midas_small.pt.99-ab", "midas_orphan.pkl",
     }  # fmt: skip
-    assert result["files_removed"] == 4
+    assert result["files_removed"] == 3
+    assert (
+        [Path(path).name for path in result["repaired"]]
+        == ["midas_small.h5"]
+        == [Path(path).name for path in rehearsal["repaired"]]
+    )
     assert result["files_checked"] >= 4
     assert result["space_freed_mb"] > 0
     assert result["errors"] == []
     assert (root / "notes.txt").read_text() == "mine"
     assert (root / ".partial" / "mine").exists()
-    assert [entry["ok"] for entry in cache.verify()] == [True, True]
+    assert [entry["ok"] for entry in cache.verify()] == [True, True, True]
 
 
 def test_a_file_of_the_same_name_in_capitals_and_other_bytes_is_kept(cache: ModelCache) -> None:
@@ -247,12 +252,18 @@ def test_verify_places_damage_and_changes_nothing(cache: ModelCache) -> None:
     assert path.exists()
 
 
-@pytest.mark.parametrize(("format", "action"), [("pt", "downloaded"), ("h5", "rewritten")])
-def test_repair_makes_a_damaged_file_whole(cache: ModelCache, format: str, action: str) -> None:
+@pytest.mark.parametrize("format", ["pt", "h5"])
+def test_repair_mends_a_file_from_its_sibling_without_a_byte_from_elsewhere(
+    cache: ModelCache, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache.download("small")
-    flip(cache.cache_dir / f"midas_small.{format}", 700_000)
-    actions = {entry["format"]: entry["action"] for entry in cache.repair("small")}
-    assert actions == {"pt": "whole", "h5": "whole"} | {format: action}
+    path = cache.cache_dir / f"midas_small.{format}"
+    before = sha256(path)
+    flip(path, 700_000)
+    monkeypatch.delenv("DEPTHMAP_MIRRORS")
+    results = {entry.pop("format"): entry for entry in ModelCache().repair("small")}
+    assert results[format] == {"action": "mended", "leaves": 0, "bytes_fetched": 0}
+    assert sha256(path) == before
     assert all(entry["ok"] for entry in cache.verify("small"))
 
 
@@ -271,10 +282,12 @@ def test_delete_and_clear_leave_what_is_not_ours(cache: ModelCache, tiny_checkpo
 
 
 def test_evict_takes_the_least_recently_used_and_spares_the_pinned(
-    cache: ModelCache, tiny_checkpoint: Path
+    cache: ModelCache, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    for name in ("first", "second", "third"):
-        cache.import_file(tiny_checkpoint, name)
+    for number, name in enumerate(("first", "second", "third")):
+        state = {key: tensor + number for key, tensor in formats.load(tiny_checkpoint).items()}
+        torch.save(state, tmp_path / "x.pt")
+        cache.import_file(tmp_path / "x.pt", name)
     for age, name in enumerate(("third", "first", "second")):
         cache.shelf.store.touch(name)
         os.utime(cache.cache_dir / ".used" / name, (1000 + age, 1000 + age))
@@ -285,24 +298,6 @@ def test_evict_takes_the_least_recently_used_and_spares_the_pinned(
     assert cache.evict(0) == ["second"]
     cache.pin("third", pinned=False)
     assert cache.evict(0) == ["third"]
-
-
-def test_adopt_takes_what_torch_hub_has_and_only_the_published_bytes(
-    cache: ModelCache, tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    catalog = Path(os.environ["DEPTHMAP_CATALOG"])
-    catalog.write_text(catalog.read_text().replace('"path"', '"hub_names": ["small-0.pt"], "path"'))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    hub = tmp_path / "torch" / "hub" / "checkpoints"
-    hub.mkdir(parents=True)
-    source = hub / "small-0.pt"
-    source.write_bytes(bytes(tiny_checkpoint.stat().st_size))
-    assert ModelCache().adopt("small") is None
-    shutil.copy(tiny_checkpoint, source)
-    assert ModelCache().adopt("small", dry_run=True) == source
-    assert not cache.is_cached("small")
-    assert ModelCache().adopt("small") == source
-    assert sha256(cache.shelf.cached("small")["pt"]) == sha256(tiny_checkpoint)
 
 
 def test_a_file_put_into_the_cache_by_hand_is_verified_against_the_published_digest(

@@ -124,31 +124,34 @@ def test_verify_finds_a_flipped_byte_and_repair_mends_it(run: Run, mine: str) ->
     assert "Model file corrupted" in done.err
     repaired = run("models", "repair", "--model", mine, "--json")
     assert repaired.status == 0, repaired.err
-    assert {f["format"]: f["action"] for f in repaired.document["files"]} == {
-        "pt": "whole",
-        "h5": "rewritten",
-    }
+    assert {f["format"]: f["action"] for f in repaired.document["files"]} == {"pt": "whole", "h5": "mended"}
     assert run("models", "verify", mine).status == 0
 
 
-def test_repair_downloads_a_published_file_again(run: Run, mirror: Path) -> None:
-    run("models", "download", "Toy")
-    flip(cache_dir() / "midas_toy.pt", 1_000_000)
-    assert "downloaded" in run("models", "repair").out
+def test_repair_fetches_the_damaged_part_of_a_published_file(run: Run, mirror: Path) -> None:
+    run("models", "download", "Toy", "--format", "pt")
+    flip(cache_dir() / "midas_toy.pt", 1_500_000)
+    done = run("models", "repair", "--json").document["files"]
+    assert done == [
+        {"model": "toy", "format": "pt", "action": "fetched", "leaves": 1, "bytes_fetched": 1 << 20}
+    ]
     assert sha256(cache_dir() / "midas_toy.pt") == sha256(mirror)
 
 
-def test_optimize_removes_damage_and_nothing_else(run: Run, mine: str) -> None:
+def test_optimize_mends_damage_or_removes_it_and_nothing_else(run: Run, mine: str) -> None:
     foreign = cache_dir() / "notes.txt"
     foreign.write_text("mine")
     flip(cache_dir() / "midas_mine.pt", 1_000_000)
     rehearsed = run("models", "optimize", "--dry-run", "--json").document
-    assert rehearsed["files_removed"] == 1
-    assert (cache_dir() / "midas_mine.pt").exists()
+    assert (rehearsed["files_removed"], rehearsed["repaired"]) == (0, [str(cache_dir() / "midas_mine.pt")])
+    assert run("models", "verify", mine).status == 3
     done = run("models", "optimize", "--json").document
     assert {"files_checked", "files_removed", "space_freed_mb", "errors"} <= set(done)
+    assert run("models", "verify", mine).status == 0
+    (cache_dir() / "midas_mine.h5").unlink()
+    flip(cache_dir() / "midas_mine.pt", 1_000_000)
+    assert run("models", "optimize", "--json").document["files_removed"] == 2  # and what described it
     assert not (cache_dir() / "midas_mine.pt").exists()
-    assert (cache_dir() / "midas_mine.h5").exists()
     assert foreign.read_text() == "mine"
 
 
@@ -202,7 +205,10 @@ def test_adopt_takes_what_torch_hub_has(
     }
     assert run("models", "adopt", "--model", "toy").status == 0
     assert os.stat(cache_dir() / "midas_toy.pt").st_ino == os.stat(hub / "toy-hub.pt").st_ino
-    assert run("models", "adopt", "--model", "DPT_Large").status == 1
+    again = run("models", "adopt", "--model", "toy", "--json")
+    assert (again.status, again.document["adopted"], again.document["cached"]) == (0, {}, ["Toy"])
+    missing = run("models", "adopt", "--model", "DPT_Large", "--json")
+    assert (missing.status, missing.document["missing"]) == (1, ["DPT_Large"])
 
 
 def test_du_adds_up(run: Run, mine: str) -> None:

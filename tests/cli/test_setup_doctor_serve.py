@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,31 @@ def test_setup_fetches_what_is_named_and_loads_it(run: Run, mirror: Path) -> Non
     }
     assert sorted(p.suffix for p in ModelCache().cache_dir.glob("midas_toy.*")) == [".h5", ".pkl"]
     assert run("setup", "--models", "none", "--yes").out.split() == ["Depthmap_Tiny"]
+
+
+def test_setup_takes_what_torch_hub_has_and_downloads_nothing(
+    run: Run, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = tmp_path / "torch" / "hub" / "checkpoints" / "toy-hub.pt"
+    hub.parent.mkdir(parents=True)
+    shutil.copy(mirror, hub)
+    mirror.unlink()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    done = run("setup", "--models", "toy", "--yes", "--json")
+    assert done.status == 0, done.err
+    toy = next(model for model in done.document["ready"] if model["model"] == "Toy")
+    assert (toy["adopted"], toy["source"], set(toy["files"])) == (str(hub), "pt", {"pt", "h5"})
+    assert "linked from" in done.err
+    again = run("setup", "--models", "toy", "--yes", "--json").document["ready"][0]
+    assert (again["model"], again["adopted"]) == ("Toy", None)
+
+
+def test_setup_downloads_no_pt_beside_an_h5_unless_it_is_named(run: Run, mirror: Path) -> None:
+    run("setup", "--models", "toy", "--formats", "h5", "--yes")
+    mirror.unlink()
+    assert run("setup", "--models", "toy", "--yes", "--json").document["ready"][0]["source"] == "h5"
+    named = run("setup", "--models", "toy", "--formats", "pt,h5", "--yes", "--json").document
+    assert [model["model"] for model in named["missing"]] == ["Toy"]
 
 
 def test_setup_refuses_names_that_there_are_not(run: Run) -> None:

@@ -26,8 +26,8 @@ DTYPES = [
     torch.uint8,
 ]
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=30).filter(
-    lambda name: name not in (".", "..", "__metadata__")
+names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=30).filter(
+    lambda name: name.isprintable() and name not in (".", "..", "__metadata__")
 )
 tensors = st.builds(
     lambda shape, dtype: torch.arange(math.prod(shape)).reshape(shape).to(dtype),

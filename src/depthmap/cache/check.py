@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..errors import CacheError, FileError, ModelFileCorrupted
+from ..errors import CacheBusy, CacheError, CacheNotReadable, FileError, ModelFileCorrupted
 from ..store import FileRecord, Manifest, Stamp, digest_file
+from ..store.commit import reading
 from ..store.names import TENSOR_FORMATS
 from .shelf import Shelf
 
@@ -19,6 +20,8 @@ Tick = Callable[[int], None]
 _REMEDY = (
     "Run 'depthmap models repair --model {name}', or 'depthmap models download --model {name}' when online."
 )
+_ROUNDS = 10
+"""How often a file may be replaced while it is looked at before that is taken for damage."""
 
 
 def check(
@@ -27,7 +30,7 @@ def check(
     """Return the path of a model's file if it is whole, or None if there is none.
 
     A file whose stamp (size, time, inode) is the one under which it was last verified is taken as it is;
-    another one, or any with ``every_byte``, is hashed.
+    another one, or any with ``every_byte``, is hashed. The directory looked at is the one that is written.
 
     Raises
     ------
@@ -35,20 +38,23 @@ def check(
         When its bytes are not the recorded, or the published, ones.
     UnsafeFile, UnrecognisedFile
         When it is not recorded and holds no state dict.
+    CacheNotReadable
+        When it may not be read.
     """
     path = shelf.store.path(spec.slug, format)
-    if not path.is_file():
-        return None
-    if shelf.store.record(spec.slug, format) is None:
-        _vouch(shelf, spec, format, path)
-    elif every_byte or not shelf.store.is_stamped(spec.slug, format):
-        log.info("verifying %s", path)
-        damaged = shelf.store.verify(spec.slug, format, tick)
-        if damaged:
-            remedy = _REMEDY.format(name=spec.name)
-            raise ModelFileCorrupted(
-                f"{len(damaged)} of its 1 MiB leaves are damaged, the first is {damaged[0]}", path, remedy
-            )
+    with reading(path):
+        if not path.is_file() or shelf.store.is_left_over(spec.slug, format):
+            return None
+        if shelf.store.record(spec.slug, format) is None:
+            _vouch(shelf, spec, format, path)
+        elif every_byte or not shelf.store.is_stamped(spec.slug, format):
+            log.info("verifying %s", path)
+            damaged = shelf.store.verify(spec.slug, format, tick)
+            if damaged:
+                remedy = _REMEDY.format(name=spec.name)
+                raise ModelFileCorrupted(
+                    f"{len(damaged)} of its 1 MiB leaves are damaged, the first is {damaged[0]}", path, remedy
+                )
     return path
 
 
@@ -72,26 +78,70 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
             store.write_manifest(spec.slug, manifest.with_file(format, FileRecord(digest, stamp)))
         else:
             with store.staging(spec.slug, format) as staged:
-                formats.get(format).save(formats.load(path), staged, {"spec": spec.to_dict()})
+                formats.get(format).save(formats.load(path), staged, spec.as_metadata())
                 store.add(manifest, spec.slug, format, staged)
+
+
+def whole(shelf: Shelf, spec: ModelSpec, format: str, *, every_byte: bool = False) -> Path | None:
+    """Return the path of a model's file if it is whole, else None; a damaged one is set aside, and that is said."""
+    for _ in range(_ROUNDS):
+        seen = stamp_of(shelf, spec, format)
+        try:
+            return check(shelf, spec, format, every_byte=every_byte)
+        except FileNotFoundError:  # removed by another process since it was looked for
+            return None
+        except CacheNotReadable as error:
+            log.warning("%s", error)
+            return None
+        except FileError as error:
+            if set_aside(shelf, spec, format, error, seen):
+                return None
+    return None
+
+
+def whole_files(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) -> dict[str, Path]:
+    """Return {format: path} of a model's files that are whole, wherever they are; damaged ones are set aside."""
+    found: dict[str, Path] = {}
+    for place in shelf.places:
+        for format in wanted:
+            if format not in found and (path := whole(place, spec, format)):
+                found[format] = path
+    return found
+
+
+def stamp_of(shelf: Shelf, spec: ModelSpec, format: str) -> Stamp | None:
+    """Return the stamp that a file has now, or None where there is none."""
+    with suppress(OSError):
+        return Stamp.of(shelf.store.path(spec.slug, format))
+    return None
 
 
 def first_whole(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path] | None:
     """Return the format and path of the first whole file, in the order of priority; damaged ones are set aside."""
-    for format in TENSOR_FORMATS:
-        try:
-            path = check(shelf, spec, format, every_byte=shelf.settings.verify == "always")
-        except FileError as error:
-            set_aside(shelf, spec, format, error)
-            continue
-        if path:
-            return format, path
+    always = shelf.settings.verify == "always"
+    for place in shelf.places:
+        for format in TENSOR_FORMATS:
+            if path := whole(place, spec, format, every_byte=always):
+                return format, path
     return None
 
 
-def set_aside(shelf: Shelf, spec: ModelSpec, format: str, error: FileError) -> None:
-    """Move a damaged file out of the way and say so."""
-    target = shelf.store.set_aside(spec.slug, format)
+def set_aside(shelf: Shelf, spec: ModelSpec, format: str, error: FileError, seen: Stamp | None) -> bool:
+    """Move a file that was found damaged out of the way, and say so.
+
+    Returns False when there is another file by now than the one ``seen``: a writer has replaced it in the meantime,
+    and it is to be looked at anew. A cache that cannot be written keeps its file.
+    """
+    target = None
+    try:
+        with shelf.store.lock(spec.slug, timeout=min(1.0, shelf.settings.timeout)):
+            if stamp_of(shelf, spec, format) != seen:
+                return False
+            target = shelf.store.set_aside(spec.slug, format)
+    except CacheBusy:
+        if stamp_of(shelf, spec, format) != seen:
+            return False
+    except CacheError:
+        pass
     log.warning("%s %s", error, f"It was set aside as {target}." if target else "It could not be moved.")
-    with suppress(CacheError):
-        shelf.store.forget(spec.slug, format)
+    return True

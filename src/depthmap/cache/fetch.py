@@ -4,55 +4,128 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..download import Progress, download, sources
-from ..errors import DownloadError, FileError, ModelUnavailable, UsageError
+from ..download import Partial, Progress, allowed, complete, download, sources
+from ..errors import DownloadError, ModelUnavailable, UsageError
 from ..store import Digest, Manifest
-from ..store.commit import require_space
+from ..store.commit import free_space, remove, require_space
+from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
-from .check import check, set_aside
+from .budget import make_room
+from .check import whole_files
+from .mending import salvage
 from .shelf import Shelf
 
-_LONGEST_WAIT = 3600.0  # seconds for another process to end its download of the same model
+_LONGEST_WAIT = 3600.0
+"""Seconds for another process to end its download of the same model."""
 
 
 def fetch(
-    shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS, progress: Progress | None = None
+    shelf: Shelf,
+    spec: ModelSpec,
+    wanted: Sequence[str] = TENSOR_FORMATS,
+    progress: Progress | None = None,
+    cancel: Event | None = None,
 ) -> dict[str, Path]:
     """See to it that a model is cached in the ``wanted`` formats; return {format: path}.
 
     What is there and whole is not fetched again; a format is made from a sibling where that gives the same bytes.
+    While another process fetches the same model, this one waits, with progress, and takes what that one made.
 
     Raises
     ------
     ModelUnavailable
         When there is no source, or the network may not be used.
-    DownloadError, InsufficientDiskSpace, CacheNotWritable
+    DownloadError, InsufficientDiskSpace, BudgetExceeded, CacheNotWritable
         As they come.
     """
-    if unknown := set(wanted) - set(TENSOR_FORMATS):
-        raise UsageError(f"{', '.join(sorted(unknown))} is no format of the cache", "", "Use pt or h5.")
+    _known_formats(wanted)
+    if len(found := whole_files(shelf, spec, wanted)) == len(set(wanted)):
+        return found
     if not shelf.cached(spec.slug):
         source_urls(shelf, spec)  # before a directory is made for nothing
-    with shelf.store.lock(spec.slug, timeout=_LONGEST_WAIT):
-        missing = [name for name in wanted if not _whole(shelf, spec, name)]
-        if "pt" in missing or (missing and not _whole(shelf, spec, "pt")):
-            _download(shelf, spec, missing, progress)
-            missing = [name for name in missing if not shelf.store.path(spec.slug, name).is_file()]
-        for name in missing:
-            convert(shelf, spec, shelf.store.path(spec.slug, "pt"), name, progress)
-    return {name: shelf.store.path(spec.slug, name) for name in wanted}
+    with _alone(shelf, spec, progress):
+        found = whole_files(shelf, spec, wanted)
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            make_room(shelf, spec, spec.bytes * len(missing))
+        if "pt" in missing or (missing and not whole_files(shelf, spec, ("pt",))):
+            found |= _download(shelf, spec, missing, progress, cancel)
+        for name in [name for name in missing if name not in found]:
+            found[name] = convert(shelf, spec, shelf.cached(spec.slug)["pt"], name, progress)
+        _sweep(shelf, spec)
+    return {name: found[name] for name in wanted}
 
 
-def _whole(shelf: Shelf, spec: ModelSpec, format: str) -> bool:
+def _known_formats(wanted: Sequence[str]) -> None:
+    if unknown := set(wanted) - set(TENSOR_FORMATS):
+        raise UsageError(f"{', '.join(sorted(unknown))} is no format of the cache", "", "Use pt or h5.")
+
+
+def _alone(shelf: Shelf, spec: ModelSpec, progress: Progress | None) -> AbstractContextManager[None]:
+    """Hold the model's lock, telling how far the process is that has it."""
+    partial = shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part")
+
+    def waiting() -> None:
+        if progress:
+            progress(f"Waiting for another process that fetches {spec.name}", _allocated(partial), spec.bytes)
+
+    return shelf.store.lock(spec.slug, _LONGEST_WAIT, waiting)
+
+
+def _allocated(path: Path) -> int:
+    """Return the bytes that a file takes on the disk: of one with holes, about those that were written."""
     try:
-        return check(shelf, spec, format) is not None
-    except FileError as error:
-        set_aside(shelf, spec, format, error)
-        return False
+        status = path.stat()
+    except OSError:
+        return 0
+    return min(status.st_size, getattr(status, "st_blocks", 0) * 512)
+
+
+def _sweep(shelf: Shelf, spec: ModelSpec) -> None:
+    """Remove what is of no use now that the files are whole: parts, and damaged ones. Needs the lock."""
+    for slug, path in [*shelf.store.partial(), *shelf.store.aside()]:
+        if slug == spec.slug:
+            remove(path)
+
+
+def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) -> dict[str, Any]:
+    """Return what `fetch` would do, without doing it or asking anybody.
+
+    model; cached, missing (formats); sources (URLs in order); download_bytes, resumed_bytes (there already from an
+    earlier run), write_bytes (room that is needed), free_bytes, fits.
+
+    Raises
+    ------
+    ModelUnavailable
+        When something is missing and there is no source.
+    """
+    _known_formats(wanted)
+    cached = shelf.cached(spec.slug)
+    missing = [name for name in wanted if name not in cached]
+    needs_pt = "pt" in missing or (bool(missing) and "pt" not in cached)
+    there = 0
+    if needs_pt:
+        there = _allocated(shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part"))
+    written = spec.bytes * len(set(missing) | ({"pt"} if needs_pt else set())) - there
+    free = free_space(shelf.store.root)
+    return {
+        "model": spec.name,
+        "cached": [name for name in wanted if name in cached],
+        "missing": missing,
+        "sources": source_urls(shelf, spec) if needs_pt else [],
+        "download_bytes": spec.bytes - there if needs_pt else 0,
+        "resumed_bytes": there,
+        "write_bytes": written,
+        "free_bytes": free,
+        "fits": written <= free,
+    }
 
 
 def ways_out(spec: ModelSpec) -> str:
@@ -75,9 +148,7 @@ def source_urls(shelf: Shelf, spec: ModelSpec) -> list[str]:
         raise ModelUnavailable(
             "the model is not cached, and nothing says where it can be downloaded", spec.name, ways_out(spec)
         )
-    urls = sources(spec.url, spec.path, shelf.settings.mirrors)
-    if shelf.settings.offline:
-        urls = [url for url in urls if url.startswith("file:")]
+    urls = allowed(sources(spec.url, spec.path, shelf.settings.mirrors), offline=shelf.settings.offline)
     if not urls:
         raise ModelUnavailable(
             "it is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, ways_out(spec)
@@ -97,24 +168,43 @@ def download_published(
     DownloadError
         When no source gave it; see `download.download`.
     """
+    settings = shelf.settings
     urls = source_urls(shelf, spec)
     try:
-        return download(urls, target, spec.bytes, spec.sha256, shelf.settings.timeout, progress)
+        return download(
+            urls, target, spec.bytes, spec.sha256, settings.timeout, progress, retries=settings.retries
+        )
     except DownloadError as error:
         raise type(error)(error.what, spec.name, ways_out(spec)) from error
 
 
-def _download(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str], progress: Progress | None) -> None:
-    require_space(shelf.store.root, spec.bytes * len(set(wanted) | {"pt"}))
-    with shelf.store.staging(spec.slug, "pt") as staged:
-        digest = download_published(shelf, spec, staged, progress)
-        manifest = shelf.store.known(spec.slug) or Manifest(spec)
-        origin = provenance(spec.url, digest.sha256, "downloaded")
-        manifest = Manifest(spec, origin, manifest.files, manifest.pinned)
-        if "h5" in wanted and "pt" not in wanted:
-            convert(shelf, spec, staged, "h5", progress, manifest)
-        else:
-            shelf.store.add(manifest, spec.slug, "pt", staged, digest)
+def _download(
+    shelf: Shelf,
+    spec: ModelSpec,
+    wanted: Sequence[str],
+    progress: Progress | None,
+    cancel: Event | None = None,
+) -> dict[str, Path]:
+    """Fetch the published file, going on from what is there of it: an earlier run's bytes, a damaged file's leaves."""
+    settings, store = shelf.settings, shelf.store
+    urls = source_urls(shelf, spec)
+    target = store.resumable(spec.slug, "pt")
+    require_space(store.root, spec.bytes * len(set(wanted) | {"pt"}) - _allocated(target))
+    partial = Partial(target, spec.bytes, spec.sha256)
+    try:
+        salvage(shelf, spec, "pt", partial)
+        digest = complete(partial, urls, settings.timeout, progress, retries=settings.retries, cancel=cancel)
+    except DownloadError as error:
+        raise type(error)(error.what, spec.name, ways_out(spec)) from error
+    finally:
+        partial.close()
+    manifest = store.known(spec.slug) or Manifest(spec)
+    origin = provenance(spec.url, digest.sha256, "downloaded")
+    manifest = Manifest(spec, origin, manifest.files, manifest.pinned)
+    if "h5" in wanted and "pt" not in wanted:
+        return {"h5": convert(shelf, spec, target, "h5", progress, manifest)}
+    store.add(manifest, spec.slug, "pt", target, digest)
+    return {"pt": store.path(spec.slug, "pt")}
 
 
 def provenance(source: str, sha256: str, how: str) -> dict[str, str]:
@@ -134,15 +224,18 @@ def convert(
     format: str,
     progress: Progress | None = None,
     manifest: Manifest | None = None,
-) -> None:
-    """Write a model's file in another format from ``source``. Needs the model's lock."""
-    what = f"Writing {shelf.store.path(spec.slug, format).name}"
+) -> Path:
+    """Write a model's file in another format from ``source``; return where it is. Needs the model's lock."""
+    store = shelf.store
+    target = store.path(spec.slug, format)
+    what = f"Writing {target.name}"
     size = source.stat().st_size
-    require_space(shelf.store.root, size)
+    require_space(store.root, size + LEAF)  # an .h5 is larger by its headers
     if progress:
         progress(what, 0, size)
-    with shelf.store.staging(spec.slug, format) as staged:
-        formats.get(format).save(formats.load(source), staged, {"spec": spec.to_dict()})
-        shelf.store.add(manifest or shelf.store.known(spec.slug) or Manifest(spec), spec.slug, format, staged)
+    with store.staging(spec.slug, format) as staged:
+        formats.get(format).save(formats.load(source), staged, spec.as_metadata())
+        store.add(manifest or store.known(spec.slug) or Manifest(spec), spec.slug, format, staged)
     if progress:
         progress(what, size, size)
+    return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from .. import settings as environment
@@ -39,7 +40,7 @@ class ModelCache:
 
     @property
     def cache_dir(self) -> Path:
-        """The cache directory."""
+        """The cache directory; of several, the one that is written."""
         return self.shelf.store.root
 
     def spec(self, name: str) -> ModelSpec:
@@ -49,7 +50,7 @@ class ModelCache:
     def _slug(self, name: str) -> str:
         """Return the slug of a model that has files in the cache, even if nothing says what it is, or that is known."""
         slug = name.lower()
-        return slug if slug in self.shelf.store.files() else self.spec(name).slug
+        return slug if slug in self.shelf.files() else self.spec(name).slug
 
     def is_cached(self, name: str, format: str | None = None) -> bool:
         """Tell whether a model's tensors (or the file of one format) are in the cache; embedded does not count."""
@@ -74,13 +75,28 @@ class ModelCache:
         """Return totals and health; see `report.stats`."""
         return report.stats(self.shelf)
 
+    def usage(self) -> dict[str, Any]:
+        """Return the bytes that each model and everything else takes on the disk; see `report.usage`."""
+        return report.usage(self.shelf)
+
     def download(
-        self, name: str, formats: Sequence[str] = TENSOR_FORMATS, progress: Progress | None = None
+        self,
+        name: str,
+        formats: Sequence[str] = TENSOR_FORMATS,
+        progress: Progress | None = None,
+        *,
+        cancel: Event | None = None,
     ) -> dict[str, Path]:
         """Cache a model in ``formats`` and return {format: path}; see `fetch.fetch`."""
         from .fetch import fetch
 
-        return fetch(self.shelf, self.spec(name), formats, progress)
+        return fetch(self.shelf, self.spec(name), formats, progress, cancel)
+
+    def plan_download(self, name: str, formats: Sequence[str] = TENSOR_FORMATS) -> dict[str, Any]:
+        """Return what `download` would fetch, how much, and whether there is room; see `fetch.plan`."""
+        from .fetch import plan
+
+        return plan(self.shelf, self.spec(name), formats)
 
     def export(
         self, name: str, target: str | os.PathLike[str], format: str = "", *, replace: bool = True
@@ -104,27 +120,32 @@ class ModelCache:
         return import_file(self.shelf, Path(source), name, wanted=tuple(formats), replace=replace)
 
     def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:
-        """Take what torch.hub downloaded; see `transfer.adopt`."""
-        from .transfer import adopt
+        """Take a model that torch.hub or Hugging Face's tools have downloaded; return the file, or None.
 
-        return adopt(self.shelf, self.spec(name), dry_run=dry_run)
+        A model that has a whole file is left alone. See `adopt.adopt`.
+        """
+        from .adopt import adopt
+
+        return adopt(self.shelf, self.spec(name), dry_run=dry_run).source
 
     def verify(self, name: str | None = None, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Read every byte of one model's files, or of all; see `upkeep.verify`."""
         from .upkeep import verify
 
-        slugs = [self._slug(name)] if name else list(self.shelf.store.files())
+        slugs = [self._slug(name)] if name else list(self.shelf.files())
         return verify(self.shelf, slugs, progress)
 
-    def repair(self, name: str, progress: Progress | None = None) -> list[dict[str, Any]]:
+    def repair(
+        self, name: str, progress: Progress | None = None, *, cancel: Event | None = None
+    ) -> list[dict[str, Any]]:
         """Replace a model's damaged files; see `upkeep.repair`."""
         from .upkeep import repair
 
-        return repair(self.shelf, self.spec(name), progress)
+        return repair(self.shelf, self.spec(name), progress, cancel)
 
     def optimize(self, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
-        """Remove corrupted files, duplicates and stale partial files; see `upkeep.optimize`."""
-        from .upkeep import optimize
+        """Mend or remove what is damaged, remove what is double or stale; see `tidying.optimize`."""
+        from .tidying import optimize
 
         return optimize(self.shelf, progress, dry_run=dry_run)
 
@@ -147,7 +168,7 @@ class ModelCache:
         pin(self.shelf, self.spec(name), pinned)
 
     def evict(self, max_bytes: int, *, dry_run: bool = False) -> list[str]:
-        """Remove the least recently used models until at most ``max_bytes`` are left; see `upkeep.evict`."""
-        from .upkeep import evict
+        """Remove the least recently used models until at most ``max_bytes`` are left; see `budget.evict`."""
+        from .budget import evict
 
         return evict(self.shelf, max_bytes, dry_run=dry_run)

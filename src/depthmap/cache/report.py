@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..store.commit import free_space
+from .budget import held, size_of, total_bytes
 from .shelf import Shelf
 
 _LARGE = 5e9
@@ -22,7 +26,7 @@ def _file(path: Path) -> dict[str, Any] | None:
     """Return what is shown of a file, or None when it has gone since it was listed."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return {
         "size_mb": round(status.st_size / MB, 3),
@@ -31,21 +35,13 @@ def _file(path: Path) -> dict[str, Any] | None:
     }
 
 
-def size_of(path: Path) -> int:
-    """Return the size of a file in bytes: 0 when it has gone since it was listed."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def info(shelf: Shelf) -> dict[str, Any]:
     """Return what the cache holds: cache_dir, models {slug: {formats, total_size_mb, last_modified}}, totals.
 
     Sizes are in MB (10⁶ bytes), dates ISO 8601 in UTC. Files that are not ours are not counted.
     """
     models = {}
-    for slug, paths in shelf.store.files().items():
+    for slug, paths in shelf.files().items():
         entries = {format: shown for format, path in paths.items() if (shown := _file(path))}
         if not entries:
             continue
@@ -95,7 +91,7 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
     ``status`` is "cached", "embedded" or "available" (known, to be downloaded); ``format`` keeps the models that
     are cached in it.
     """
-    cached = shelf.store.files()
+    cached = shelf.files()
     specs = {
         slug: shelf.catalog.get(slug)
         for slug in [*shelf.catalog, *(s for s in cached if s not in shelf.catalog)]
@@ -103,7 +99,7 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for slug, spec in specs.items():
         paths = cached.get(slug, {})
-        manifest = shelf.store.known(slug) if "pkl" in paths else None
+        manifest = shelf.known(slug) if "pkl" in paths else None
         spec = spec or (manifest.spec if manifest else None)
         has_tensors = bool(set(paths) - {"pkl"})
         embedded = bool(spec and spec.embedded)
@@ -132,15 +128,63 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
 
 
 def detail(shelf: Shelf, slug: str) -> dict[str, Any]:
-    """Return what is known of one cached model beyond its files: provenance, digests, use."""
-    manifest = shelf.store.known(slug)
+    """Return what is known of one cached model beyond its files: provenance, digests, use.
+
+    ``shared_with`` names for each format the models whose file is the same one on the disk.
+    """
+    manifest = shelf.known(slug)
+    files = shelf.cached(slug)
     used = shelf.store.last_used(slug)
     return {
         "provenance": dict(manifest.provenance) if manifest else {},
-        "sha256": {format: record.digest.sha256 for format, record in manifest.files.items()}
-        if manifest
-        else {},
+        "sha256": {
+            format: record.digest.sha256
+            for format, record in (manifest.files.items() if manifest else ())
+            if format in files
+        },
+        "shared_with": _shared(shelf, slug, files),
         "pinned": bool(manifest and manifest.pinned),
         "network": manifest.spec.network if manifest else "unknown",
         "last_used": _date(used) if used else None,
+    }
+
+
+def _shared(shelf: Shelf, slug: str, files: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return {format: slugs} of the models that have a file in common with this one."""
+    found: dict[str, list[str]] = {}
+    for format, path in files.items():
+        with suppress(OSError):
+            if path.stat().st_nlink > 1:
+                others = ((s, p[format]) for s, p in shelf.files().items() if s != slug and format in p)
+                found[format] = [s for s, p in others if p.samefile(path)]
+    return {format: slugs for format, slugs in found.items() if slugs}
+
+
+def usage(shelf: Shelf) -> dict[str, Any]:
+    """Return what takes how much room in the directory that is written, in bytes.
+
+    cache_dir; models {slug: {format: bytes}}, the largest first; partial_files, damaged_files; shared (what the
+    models' sizes count twice, since two names share a file); total; free; max_size (None: no limit); and of each model
+    pinned and in_use.
+    """
+    store = shelf.store
+    models = {
+        slug: {format: size_of(path) for format, path in paths.items()}
+        for slug, paths in store.files().items()
+    }
+    total = total_bytes(shelf)
+    partial = sum(size_of(path) for _, path in store.partial())
+    damaged = sum(size_of(path) for _, path in store.aside())
+    state = held(shelf)
+    return {
+        "cache_dir": str(store.root),
+        "models": dict(sorted(models.items(), key=lambda item: -sum(item[1].values()))),
+        "partial_files": partial,
+        "damaged_files": damaged,
+        "shared": sum(sum(sizes.values()) for sizes in models.values()) - total,
+        "total": total + partial + damaged,
+        "free": free_space(store.root),
+        "max_size": shelf.settings.max_size,
+        "pinned": [model.slug for model in state if model.pinned],
+        "in_use": [model.slug for model in state if model.in_use],
     }

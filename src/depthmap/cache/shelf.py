@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,20 +13,51 @@ from .. import formats
 from ..catalog import ModelSpec, find, with_file
 from ..errors import FileError, UnknownModel, UsageError
 from ..settings import Settings
-from ..store import Store
+from ..store import Manifest, Store
 from ..store.names import FORMATS, slug_of
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """A cache directory with its settings, and the models of the catalogue and of the user."""
+    """The cache directories with their settings, and the models of the catalogue and of the user.
+
+    Where several directories are listed, `places` are searched in order, and `store` is the first that can be
+    written: what is downloaded or changed is there.
+    """
 
     settings: Settings
 
     @cached_property
     def store(self) -> Store:
-        """The files."""
-        return Store(self.settings.cache_dir, self.settings.timeout)
+        """The files of the directory that is written."""
+        directories = self.settings.directories
+        written = next((path for path in directories if _is_writable(path)), directories[0])
+        return Store(written, self.settings.timeout)
+
+    @cached_property
+    def places(self) -> tuple[Shelf, ...]:
+        """A shelf for each directory, in the order in which they are searched."""
+        if not self.settings.more_dirs:
+            return (self,)
+        single = (replace(self.settings, cache_dir=path, more_dirs=()) for path in self.settings.directories)
+        return tuple(Shelf(settings) for settings in single)
+
+    @cached_property
+    def here(self) -> Shelf:
+        """The shelf of the directory that is written, alone."""
+        return Shelf(replace(self.settings, cache_dir=self.store.root, more_dirs=()))
+
+    def files(self) -> dict[str, dict[str, Path]]:
+        """Return {slug: {format: path}} of all models; where two places hold a file, the first one's counts."""
+        found: dict[str, dict[str, Path]] = {}
+        for place in reversed(self.places):
+            for slug, paths in place.store.files().items():
+                found[slug] = {**found.get(slug, {}), **paths}
+        return dict(sorted(found.items()))
+
+    def known(self, slug: str) -> Manifest | None:
+        """Return what the first place that knows a model knows of it, or None."""
+        return next((known for place in self.places if (known := place.store.known(slug))), None)
 
     @cached_property
     def catalog(self) -> dict[str, ModelSpec]:
@@ -48,14 +80,14 @@ class Shelf:
             slug = ""
         if slug and (mine := self._own(slug)):
             return mine
-        imported = [known for known in self.store.files() if known not in self.catalog]
+        imported = [known for known in self.files() if known not in self.catalog]
         names = ", ".join([*(known.name for known in self.catalog.values()), *imported])
         remedy = f"Known models: {names}. 'depthmap models import' adds a checkpoint of yours."
         raise UnknownModel("No model has this name", name, remedy)
 
     def _own(self, slug: str) -> ModelSpec | None:
         """Return an imported model: as its ``.pkl`` has it, else as its tensors and its ``.h5`` tell it again."""
-        if manifest := self.store.known(slug):
+        if manifest := self.known(slug):
             return manifest.spec
         paths = self.cached(slug)
         for format in ("h5", "pt"):
@@ -69,9 +101,30 @@ class Shelf:
         return Path(__file__).parents[1] / "embedded" / spec.embedded if spec.embedded else None
 
     def cached(self, slug: str) -> dict[str, Path]:
-        """Return {format: path} of a model's files in the cache."""
-        paths = {name: self.store.path(slug, name) for name in FORMATS}
-        return {name: path for name, path in paths.items() if path.is_file()}
+        """Return {format: path} of a model's files in the cache, wherever they are."""
+        found: dict[str, Path] = {}
+        for place in self.places:
+            for name in FORMATS:
+                path = place.store.path(slug, name)
+                if name not in found and _is_file(path):
+                    found[name] = path
+        return found
+
+
+def _is_writable(path: Path) -> bool:
+    """Tell whether a directory can be written, or made."""
+    try:
+        existing = next(p for p in (path, *path.parents) if p.exists())
+        return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    except OSError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a directory that may not be entered, a name too long for the system
+        return False
 
 
 def identify(name: str, layout: formats.Layout, catalog: Mapping[str, ModelSpec]) -> ModelSpec:

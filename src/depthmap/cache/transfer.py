@@ -1,9 +1,9 @@
-"""Models in and out of the cache: import, export, adoption of what torch.hub has downloaded."""
+"""Models in and out of the cache: import and export."""
 
 from __future__ import annotations
 
-import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace as replace_layout
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from ..errors import CacheNotWritable, ExportError, FileError, ModelUnavailable,
 from ..formats import TensorInfo
 from ..store import Manifest, digest_file
 from ..store.commit import publish as publish_file
-from ..store.commit import require_space, staged, writing
+from ..store.commit import require_space, staged
 from ..store.names import TENSOR_FORMATS, slug_of
-from .check import first_whole
+from .budget import make_room
+from .check import first_whole, whole_files
 from .fetch import provenance
 from .shelf import Shelf, identify
 
@@ -85,21 +86,15 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
 
 
 def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str, source: Path) -> None:
-    cached = shelf.store.path(spec.slug, format) if format in TENSOR_FORMATS else None
     if format == "pkl":
-        manifest = shelf.store.known(spec.slug) or Manifest(spec, {"how": "embedded in the package"})
+        manifest = shelf.known(spec.slug) or Manifest(spec, {"how": "embedded in the package"})
         target.write_bytes(manifest.dumps())
     elif format == found:
         shutil.copyfile(source, target)
-    elif (
-        cached
-        and shelf.store.record(spec.slug, format)
-        and cached.is_file()
-        and not shelf.store.verify(spec.slug, format)
-    ):
-        shutil.copyfile(cached, target)
+    elif format in TENSOR_FORMATS and (cached := whole_files(shelf, spec, (format,))):
+        shutil.copyfile(cached[format], target)
     else:
-        formats.get(format).save(formats.load(source), target, {"spec": spec.to_dict()})
+        formats.get(format).save(formats.load(source), target, spec.as_metadata())
 
 
 def import_file(
@@ -145,7 +140,8 @@ def import_file(
                 source,
                 "Choose another --name.",
             )
-        if shelf.cached(slug) and not catalogued and not replace:
+        taken = set(shelf.cached(slug)) & set(TENSOR_FORMATS)  # a .pkl alone is what a killed import left
+        if taken and not catalogued and not replace:
             raise UsageError(
                 f"the cache has a model {slug!r}",
                 source,
@@ -153,51 +149,19 @@ def import_file(
             )
         spec = catalogued or spec
         require_space(shelf.store.root, digest.size * len(wanted))
-        manifest = Manifest(spec, provenance(str(source), digest.sha256, "imported"))
-        for target in wanted:
-            with shelf.store.staging(slug, target) as temporary:
+        make_room(shelf, spec, digest.size * len(wanted))
+        before = shelf.store.known(slug)
+        kept = before.files if before and catalogued else {}
+        origin = provenance(str(source), digest.sha256, "imported")
+        manifest = Manifest(spec, origin, kept, pinned=bool(before and before.pinned))
+        with ExitStack() as stack:
+            staged = {}
+            for target in wanted:
+                temporary = stack.enter_context(shelf.store.staging(slug, target))
                 if target == format == "pt" and layout.mapped:
                     shutil.copyfile(source, temporary)
                 else:
-                    formats.get(target).save(tensors, temporary, {"spec": spec.to_dict()})
-                manifest = shelf.store.add(manifest, slug, target, temporary)
+                    formats.get(target).save(tensors, temporary, spec.as_metadata())
+                staged[target] = (temporary, digest_file(temporary))
+            shelf.store.replace(manifest, slug, staged)
     return spec
-
-
-def hub_directory() -> Path:
-    """Return where torch.hub keeps its checkpoints."""
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    return Path(home).expanduser() / "hub" / "checkpoints"
-
-
-def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Path | None:
-    """Take a model that torch.hub has downloaded into the cache; return the file it was, or None.
-
-    The file is hard-linked where the disk allows it, else copied; its SHA-256 must be the published one.
-    """
-    for name in spec.hub_names:
-        source = hub_directory() / name
-        if not source.is_file() or source.stat().st_size != spec.bytes:
-            continue
-        digest = digest_file(source)
-        if digest.sha256 != spec.sha256:
-            continue
-        if not dry_run:
-            with shelf.store.lock(spec.slug), shelf.store.staging(spec.slug, "pt") as temporary:
-                _link_or_copy(source, temporary)
-                manifest = shelf.store.known(spec.slug) or Manifest(spec)
-                manifest = Manifest(
-                    spec, provenance(str(source), digest.sha256, "adopted"), manifest.files, manifest.pinned
-                )
-                shelf.store.add(manifest, spec.slug, "pt", temporary, digest)
-        return source
-    return None
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        with writing(target):
-            require_space(target.parent, source.stat().st_size)
-            shutil.copyfile(source, target)

@@ -1,26 +1,35 @@
-"""Keeping the cache whole and small: verify, repair, optimise, evict, clear."""
+"""Keeping the cache whole: verify, repair, clear, pin."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..catalog import ModelSpec
 from ..download import Progress
-from ..errors import CacheBusy, DepthmapError, FileError, UnknownModel
-from ..store import digest_file
-from ..store.commit import writing
-from ..store.names import TENSOR_FORMATS, file_name, parse
-from .check import check, first_whole, set_aside
+from ..errors import (
+    CacheNotReadable,
+    Cancelled,
+    DepthmapError,
+    DownloadError,
+    FileError,
+    UnknownModel,
+)
+from ..store.commit import remove
+from ..store.names import TENSOR_FORMATS
+from .budget import size_of
+from .check import check, first_whole
 from .fetch import convert, fetch
-from .report import MB, size_of
+from .mending import mend
 from .shelf import Shelf
 
 
-def _spec(shelf: Shelf, slug: str) -> ModelSpec | None:
+def spec_of(shelf: Shelf, slug: str) -> ModelSpec | None:
+    """Return what a model of the cache is, or None where nothing tells."""
     with suppress(UnknownModel):
         return shelf.spec(slug)
     return None
@@ -30,17 +39,22 @@ def verify(shelf: Shelf, slugs: Iterable[str], progress: Progress | None = None)
     """Read every byte of the models' files; return {model, format, path, ok, error} for each. Changes no file."""
     results = []
     for slug in slugs:
-        spec = _spec(shelf, slug)
-        for format, path in shelf.cached(slug).items():
-            if format == "pkl":
-                error = _manifest_error(shelf, slug)
-            elif spec is None:
-                error = "its .pkl is missing or damaged, so nothing says what it is"
-            else:
-                error = _error(shelf, spec, format, progress)
-            results.append(
-                {"model": slug, "format": format, "path": str(path), "ok": not error, "error": error}
-            )
+        for place in shelf.places:
+            results += _verify(place, slug, progress)
+    return results
+
+
+def _verify(shelf: Shelf, slug: str, progress: Progress | None) -> list[dict[str, Any]]:
+    spec = spec_of(shelf, slug)
+    results = []
+    for format, path in shelf.cached(slug).items():
+        if format == "pkl":
+            error = _manifest_error(shelf, slug)
+        elif spec is None:
+            error = "its .pkl is missing or damaged, so nothing says what it is"
+        else:
+            error = _error(shelf, spec, format, progress)
+        results.append({"model": slug, "format": format, "path": str(path), "ok": not error, "error": error})
     return results
 
 
@@ -56,7 +70,7 @@ def _error(shelf: Shelf, spec: ModelSpec, format: str, progress: Progress | None
 
     try:
         check(shelf, spec, format, every_byte=True, tick=tick)
-    except (FileError, FileNotFoundError) as error:
+    except (FileError, CacheNotReadable, FileNotFoundError) as error:
         return str(error)
     return ""
 
@@ -64,149 +78,90 @@ def _error(shelf: Shelf, spec: ModelSpec, format: str, progress: Progress | None
 def _manifest_error(shelf: Shelf, slug: str) -> str:
     try:
         shelf.store.manifest(slug)
-    except FileError as error:
+    except (FileError, CacheNotReadable) as error:
         return str(error)
     return ""
 
 
-def repair(shelf: Shelf, spec: ModelSpec, progress: Progress | None = None) -> list[dict[str, Any]]:
-    """Replace a model's damaged files: from its whole sibling where that gives the same bytes, else by download.
+def repair(
+    shelf: Shelf, spec: ModelSpec, progress: Progress | None = None, cancel: Event | None = None
+) -> list[dict[str, Any]]:
+    """Replace a model's damaged files, also those that were set aside.
 
-    Returns {format, action} for each: "whole", "rewritten" or "downloaded".
+    Returns for each file of the directory that is written {format, action, leaves, bytes_fetched}. ``leaves`` are the
+    1 MiB leaves that no file of the cache had any more; the action is "whole", "mended" (from the sibling), "fetched"
+    (those leaves, by ranges), "rewritten" (from the sibling, when its header was lost too) or "downloaded" (all of it).
 
     Raises
     ------
     DownloadError, ModelUnavailable
         When a file can be had from nowhere; the damaged one is then left in ``.damaged``.
     """
-    before = [format for format in shelf.cached(spec.slug) if format in TENSOR_FORMATS]
-    actions = []
     with shelf.store.lock(spec.slug):
-        damaged = []
-        for format in before:
-            try:
-                check(shelf, spec, format, every_byte=True)
-            except FileError as error:
-                set_aside(shelf, spec, format, error)
-                damaged.append(format)
-        for format in before:
-            if format not in damaged:
-                actions.append({"format": format, "action": "whole"})
-            elif (sibling := first_whole(shelf, spec)) and not (format == "pt" and spec.sha256):
-                convert(shelf, spec, sibling[1], format, progress)
-                actions.append({"format": format, "action": "rewritten"})
-            else:
-                fetch(shelf, spec, (format,), progress)
-                actions.append({"format": format, "action": "downloaded"})
-    return actions
+        outcomes = []
+        for format in TENSOR_FORMATS:
+            there = _is_damaged(shelf, spec, format)
+            if there is not None:
+                done = _replace(shelf, spec, format, progress, cancel) if there else _outcome("whole")
+                outcomes.append({"format": format, **done})
+        return outcomes
 
 
-class _Tally:
-    """What a clean-up did, in the words of `optimize_cache()`."""
+def _outcome(action: str, leaves: int = 0, fetched: int = 0) -> dict[str, Any]:
+    return {"action": action, "leaves": leaves, "bytes_fetched": fetched}
 
-    def __init__(self, dry_run: bool) -> None:
-        self.dry_run = dry_run
-        self.checked = 0
-        self.removed: list[str] = []
-        self.freed = 0
-        self.errors: list[str] = []
 
-    def remove(self, path: Path) -> None:
+def _is_damaged(shelf: Shelf, spec: ModelSpec, format: str) -> bool | None:
+    """Tell whether a model's file is damaged, or was and is set aside; None when there is none."""
+    try:
+        if check(shelf, spec, format, every_byte=True):
+            return False
+    except FileError:
+        return True
+    return True if shelf.store.set_aside_of(spec.slug, format) else None
+
+
+def _replace(
+    shelf: Shelf, spec: ModelSpec, format: str, progress: Progress | None, cancel: Event | None
+) -> dict[str, Any]:
+    """Put a whole file in place of a damaged one, with as few bytes from elsewhere as will do."""
+    failure: DepthmapError | None = None
+    if record := shelf.store.record(spec.slug, format):
         try:
-            size = path.stat().st_size
-            if not self.dry_run:
-                with writing(path):
-                    path.unlink(missing_ok=True)
-        except FileNotFoundError:  # somebody else removed it
-            return
-        except (DepthmapError, OSError) as error:
-            self.errors.append(str(error))
-            return
-        self.removed.append(str(path))
-        self.freed += size
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "files_checked": self.checked,
-            "files_removed": len(self.removed),
-            "space_freed_mb": round(self.freed / MB, 3),
-            "errors": self.errors,
-            "removed": self.removed,
-        }
-
-
-def optimize(shelf: Shelf, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
-    """Remove corrupted files, duplicates under one name, and partial files that nobody is writing.
-
-    Every byte is read. Files that are not ours are never touched. Returns files_checked, files_removed,
-    space_freed_mb, errors, and removed (paths).
-    """
-    tally = _Tally(dry_run)
-    for slug in shelf.store.files():
-        _locked(shelf, slug, tally, lambda slug=slug: _clean_model(shelf, slug, tally, progress))  # type: ignore[misc]  # the default binds the loop's variable
-    for path in _duplicates(shelf, tally):
-        tally.remove(path)
-    for slug, path in [*shelf.store.partial(), *shelf.store.aside()]:
-        _locked(shelf, slug, tally, lambda path=path: tally.remove(path))  # type: ignore[misc]  # as above
-    return tally.as_dict()
-
-
-def _locked(shelf: Shelf, slug: str, tally: _Tally, action: Callable[[], None]) -> None:
-    """Act while nobody else writes the model; what somebody is writing is left alone."""
-    try:
-        with shelf.store.lock(slug, timeout=0.1):
-            action()
-    except CacheBusy:
-        return
-    except DepthmapError as error:
-        tally.errors.append(str(error))
-
-
-def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | None) -> None:
-    for result in verify(shelf, [slug], progress):
-        tally.checked += 1
-        if not result["ok"] and (result["format"] == "pkl" or _spec(shelf, slug)):
-            tally.remove(Path(result["path"]))
-            if not tally.dry_run and result["format"] != "pkl":
-                shelf.store.forget(slug, result["format"])
-    if set(shelf.cached(slug)) == {"pkl"}:
-        tally.remove(shelf.store.path(slug, "pkl"))
-
-
-def _duplicates(shelf: Shelf, tally: _Tally) -> list[Path]:
-    """Return the files whose names differ from ours by case alone and whose bytes do not differ."""
-    found = []
-    try:
-        entries = sorted(shelf.store.root.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    for path in entries:
-        ours = parse(path.name.lower())
-        if not ours or parse(path.name) or not path.is_file():
-            continue
-        tally.checked += 1
-        twin = shelf.store.root / file_name(*ours)
-        if twin.is_file() and not twin.samefile(path) and digest_file(twin) == digest_file(path):
-            found.append(path)
-    return found
+            done = mend(shelf, spec, format, record, progress, cancel)
+            action = "fetched" if done["bytes_fetched"] else "mended"
+            return _outcome(action, done["leaves"], done["bytes_fetched"])
+        except DownloadError as error:
+            failure = error
+    if shelf.store.path(spec.slug, format).is_file():
+        shelf.store.set_aside(spec.slug, format)
+    if isinstance(failure, Cancelled):
+        raise failure
+    sibling = first_whole(shelf, spec)
+    if sibling and not (format == "pt" and spec.sha256):
+        convert(shelf, spec, sibling[1], format, progress)
+        return _outcome("rewritten")
+    if failure and not spec.url:
+        raise failure
+    fetch(shelf, spec, (format,), progress, cancel)
+    return _outcome("downloaded", fetched=spec.bytes)
 
 
 def clear(shelf: Shelf) -> list[Path]:
-    """Remove every model from the cache, and our partial and damaged files; return what went."""
+    """Remove every model from the directory that is written, and our partial and damaged files; return what went."""
     removed: list[Path] = []
     for slug in shelf.store.files():
         removed += delete(shelf, slug)
-    for slug, path in [*shelf.store.partial(), *shelf.store.aside()]:
-        with shelf.store.lock(slug), writing(path):
-            path.unlink(missing_ok=True)
-            removed.append(path)
+    for slug in {slug for slug, _ in [*shelf.store.partial(), *shelf.store.aside()]}:
+        removed += delete(shelf, slug)
     return removed
 
 
 def delete(shelf: Shelf, slug: str) -> list[Path]:
-    """Remove one model's files; return what went."""
+    """Remove one model's files, partial and damaged ones too; return what went."""
     with shelf.store.lock(slug):
-        return shelf.store.remove(slug)
+        litter = [path for owner, path in [*shelf.store.partial(), *shelf.store.aside()] if owner == slug]
+        return shelf.store.remove(slug) + [path for path in litter if remove(path)]
 
 
 def pin(shelf: Shelf, spec: ModelSpec, pinned: bool) -> None:
@@ -226,33 +181,3 @@ def pin(shelf: Shelf, spec: ModelSpec, pinned: bool) -> None:
                 f"Run 'depthmap models download --model {spec.name}' first.",
             )
         shelf.store.write_manifest(spec.slug, replace(manifest, pinned=pinned))
-
-
-def evict(shelf: Shelf, max_bytes: int, *, dry_run: bool = False) -> list[str]:
-    """Remove the least recently used models until the cache holds at most ``max_bytes``; pinned ones stay.
-
-    Returns the slugs that went. The cache may stay larger, when what is left is pinned.
-    """
-    files = shelf.store.files()
-    sizes = {slug: sum(size_of(path) for path in paths.values()) for slug, paths in files.items()}
-    total = sum(sizes.values())
-    gone = []
-    for slug in sorted(files, key=lambda slug: _last_used(shelf, slug, files[slug])):
-        if total <= max_bytes:
-            break
-        manifest = shelf.store.known(slug)
-        if manifest and manifest.pinned:
-            continue
-        if not dry_run:
-            delete(shelf, slug)
-        total -= sizes[slug]
-        gone.append(slug)
-    return gone
-
-
-def _last_used(shelf: Shelf, slug: str, paths: dict[str, Path]) -> float:
-    if used := shelf.store.last_used(slug):
-        return used
-    with suppress(FileNotFoundError):
-        return max(path.stat().st_mtime for path in paths.values())
-    return 0.0

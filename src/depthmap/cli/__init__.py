@@ -61,6 +61,7 @@ def main(args: Sequence[str] | None = None, *, command: str = "", prog: str = "d
     """
     arguments = list(sys.argv[1:] if args is None else args)
     session = Session()
+    offline = os.environ.get("DEPTHMAP_OFFLINE")
     if hasattr(sys.stdout, "reconfigure"):  # names of files need not be valid text
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "replace"
@@ -73,7 +74,17 @@ def main(args: Sequence[str] | None = None, *, command: str = "", prog: str = "d
         return stop.code if isinstance(stop.code, int) else FAILED
     except (Exception, KeyboardInterrupt) as error:
         return _failure(error, session, arguments)
+    finally:
+        if session.offline:
+            _restore("DEPTHMAP_OFFLINE", offline)
     return status if isinstance(status, int) else 0
+
+
+def _restore(variable: str, value: str | None) -> None:
+    """Set a variable of the environment to what it was before the command."""
+    os.environ.pop(variable, None)
+    if value is not None:
+        os.environ[variable] = value
 
 
 def _failure(error: BaseException, session: Session, arguments: Sequence[str]) -> int:

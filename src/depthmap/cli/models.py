@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from ..store.names import FORMATS, TENSOR_FORMATS
 from .lazy import LazyGroup
 from .output import count, size_text, table
 from .session import FAILED, SOME_FAILED, Session, common, with_models, with_session
+
+if TYPE_CHECKING:
+    from ..cache import ModelCache
 
 _MB = 1e6
 _EXPORTS = ("pt", "h5", "safetensors", "pkl")
@@ -28,8 +32,8 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
         "export": ("models:export", "Write a model to a file."),
         "adopt": ("models:adopt", "Take over what torch.hub has downloaded."),
         "verify": ("upkeep:verify", "Read every byte and compare it with its digest."),
-        "repair": ("upkeep:repair", "Replace damaged files."),
-        "optimize": ("upkeep:optimize", "Remove damaged, duplicate and partial files."),
+        "repair": ("upkeep:repair", "Make damaged files whole."),
+        "optimize": ("upkeep:optimize", "Mend what is damaged, remove what is double or stale."),
         "clear": ("upkeep:clear", "Remove one model, or all."),
         "pin": ("upkeep:pin", "Keep a model from being evicted."),
         "unpin": ("upkeep:unpin", "Let a model be evicted again."),
@@ -138,33 +142,24 @@ def _folded(line: str) -> list[str]:
 @with_session
 def usage(session: Session) -> None:
     """Say how much room each model takes."""
-    import shutil
+    usage = session.cache().usage()
+    rows = [(size_text(sum(sizes.values())), _marked(slug, usage)) for slug, sizes in usage["models"].items()]
+    rows += [
+        (size_text(usage[key]), key.replace("_", " "))
+        for key in ("partial_files", "damaged_files")
+        if usage[key]
+    ]
+    rows += [("-" + size_text(usage["shared"]), "under two names")] if usage["shared"] else []
+    rows += [(size_text(usage["total"]), "in all"), (size_text(usage["free"]), "free")]
+    rows += [(size_text(usage["max_size"]), "allowed")] if usage["max_size"] is not None else []
+    session.result(usage, [f"{size:>8}  {name}" for size, name in rows])
 
-    cache = session.cache()
-    store = cache.shelf.store
-    models = {
-        slug: {format: path.stat().st_size for format, path in paths.items()}
-        for slug, paths in store.files().items()
-    }
-    other = {
-        "partial files": sum(path.stat().st_size for _, path in store.partial()),
-        "damaged files": sum(path.stat().st_size for _, path in store.aside()),
-    }
-    place = next(p for p in (cache.cache_dir, *cache.cache_dir.parents) if p.exists())
-    total, free = (
-        sum(map(sum, (m.values() for m in models.values()))) + sum(other.values()),
-        shutil.disk_usage(place).free,
-    )
-    by_size = sorted(models.items(), key=lambda item: -sum(item[1].values()))
-    rows = [(size_text(sum(sizes.values())), slug) for slug, sizes in by_size]
-    rows += [(size_text(size), name) for name, size in other.items() if size]
-    rows += [(size_text(total), "in all"), (size_text(free), "free")]
-    data = {
-        "cache_dir": str(cache.cache_dir),
-        "models": dict(by_size),
-        **{k.replace(" ", "_"): v for k, v in other.items()},
-    }
-    session.result({**data, "total": total, "free": free}, [f"{size:>8}  {name}" for size, name in rows])
+
+def _marked(slug: str, usage: dict[str, Any]) -> str:
+    marks = [
+        mark for mark, models in (("pinned", usage["pinned"]), ("in use", usage["in_use"])) if slug in models
+    ]
+    return f"{slug} ({', '.join(marks)})" if marks else slug
 
 
 @click.command()
@@ -175,17 +170,22 @@ def usage(session: Session) -> None:
     multiple=True,
     help="Only in this format; by default in both.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be fetched, how much it is, and if there is room."
+)
 @with_models(several=True)
 @with_session
-def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]) -> int:
+def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...], dry_run: bool) -> int:
     """Download models into the cache.
 
-    What is there and whole is not fetched again. DEPTHMAP_MIRRORS names other
-    servers.
+    What is there and whole is not fetched again; an interrupted download goes
+    on where it was. DEPTHMAP_MIRRORS names other servers.
     """
     from .progress import in_bytes
 
     cache = session.working_cache()
+    if dry_run:
+        return _rehearse(session, cache, models, formats or TENSOR_FORMATS)
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for name in models:
@@ -206,6 +206,23 @@ def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]
     data = {"models": done, "failed": failed}
     session.result(data, [path for entry in done for path in entry["files"].values()])
     return 0 if not failed else SOME_FAILED if done else FAILED
+
+
+def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], formats: Sequence[str]) -> int:
+    """Say what a download would do; a disk that is too small is a failure."""
+    plans = [cache.plan_download(name, formats) for name in models if not cache.spec(name).embedded]
+    for plan in plans:
+        session.say(
+            f"{plan['model']}: {size_text(plan['download_bytes'])} to fetch"
+            + (f", {size_text(plan['resumed_bytes'])} there already" if plan["resumed_bytes"] else "")
+            + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
+        )
+    session.result({"models": plans, "dry_run": True}, [url for plan in plans for url in plan["sources"]])
+    needed = sum(plan["write_bytes"] for plan in plans)
+    if plans and needed > plans[0]["free_bytes"]:
+        session.complain(f"Insufficient disk space: {size_text(needed)} are needed.")
+        return FAILED
+    return 0
 
 
 @click.command("import")
@@ -257,19 +274,27 @@ def export(session: Session, model: str, target: str, format: str | None) -> Non
 @with_models(required=False, several=True)
 @with_session
 def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
-    """Take over what torch.hub has downloaded, without a copy where the disk allows it.
+    """Take over what torch.hub or Hugging Face's tools have downloaded.
 
-    Without a model, all that are found.
+    A checkpoint of torch.hub is linked where the disk allows it, else copied;
+    one of Hugging Face's cache is converted. Without a model, all that are found.
     """
+    from ..cache.adopt import adopt as take
+
     cache = session.working_cache()
-    names = models or tuple(spec.name for spec in cache.shelf.catalog.values() if spec.hub_names)
-    found = {cache.spec(name).name: cache.adopt(name, dry_run=dry_run) for name in names}
-    taken = {name: str(path) for name, path in found.items() if path}
-    for name, path in taken.items():
-        session.say(f"{name}: {'found' if dry_run else 'taken'} {path}")
-    missing = [name for name in found if name not in taken]
+    known = [spec.name for spec in cache.shelf.catalog.values() if spec.hub_names or spec.hf_repo]
+    found = {spec.name: take(cache.shelf, spec, dry_run=dry_run) for spec in map(cache.spec, models or known)}
+    by_status = {
+        status: [name for name, adoption in found.items() if adoption.status == status]
+        for status in ("adopted", "cached", "missing")
+    }
+    taken = {name: str(found[name].source) for name in by_status["adopted"]}
+    for name, source in taken.items():
+        session.say(f"{name}: {found[name].how or 'found'}: {source}")
     if not taken or models:
-        for name in missing:
-            session.say(f"{name}: torch.hub has no file of it.")
-    session.result({"adopted": taken, "missing": missing, "dry_run": dry_run}, taken)
-    return FAILED if models and missing else 0
+        for name in by_status["cached"]:
+            session.say(f"{name}: the cache has it already.")
+        for name in by_status["missing"]:
+            session.say(f"{name}: neither torch.hub nor Hugging Face's cache has a file of it.")
+    session.result({**by_status, "adopted": taken, "dry_run": dry_run}, taken)
+    return FAILED if models and by_status["missing"] else 0

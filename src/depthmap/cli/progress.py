@@ -78,7 +78,8 @@ def _bar(columns: Callable[[], list[ProgressColumn]], *, keep: bool) -> Iterator
         progress.start()  # only now: there can be one bar at a time
         key = what if keep else ""
         if key not in tasks:
-            tasks[key] = progress.add_task(what, total=total or None)
+            # What was there before, of a download that goes on, is no part of the rate.
+            tasks[key] = progress.add_task(what, total=total or None, completed=done)
         progress.update(tasks[key], description=what, completed=done, total=total or None)
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Session:
     quiet: bool = False
     verbose: bool = False
     cache_dir: str | None = None
+    offline: bool = False
 
     def cache(self) -> ModelCache:
         """Return the cache, for a command that only lists."""
@@ -72,6 +74,8 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     session = ctx.ensure_object(Session)
     if value and parameter.name:
         setattr(session, parameter.name, value)
+        if parameter.name == "offline":  # estimators, servers and workers read it there
+            os.environ["DEPTHMAP_OFFLINE"] = "1"
     return value
 
 
@@ -84,7 +88,15 @@ _COMMON = (
         metavar="DIR",
         expose_value=False,
         callback=_keep,
-        help="Where the models are; by default DEPTHMAP_CACHE_DIR, else ~/.cache/depthmap/models.",
+        help=f"Where the models are, or several places with '{os.pathsep}' between; "
+        "by default DEPTHMAP_CACHE_DIR, else ~/.cache/depthmap/models.",
+    ),
+    click.option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Ask nothing of the network; as DEPTHMAP_OFFLINE=1.",
     ),
     click.option(
         "-q",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DepthmapError, DigestMismatch, DownloadError, ModelUnavailable
+from ..errors import CacheBusy, DepthmapError, DigestMismatch, DownloadError, ModelUnavailable
 from ..store.names import TENSOR_FORMATS
 from .output import seconds_text, size_text, table
 from .session import FAILED, SOME_FAILED, Session, complete_model, with_session
@@ -43,16 +43,19 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
 def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], yes: bool) -> int:
     """Fetch models, and see that they load.
 
-    Asks which, on a terminal, unless they are named or --yes is given. Without
-    a network the model that ships with depthmap is set up, and what could not
-    be had is said.
+    Asks which, on a terminal, unless they are named or --yes is given. What
+    torch.hub or Hugging Face's tools have downloaded is taken over, and only
+    what is still missing is downloaded. Without a network the model that ships
+    with depthmap is set up, and what could not be had is said.
     """
     cache = session.working_cache()
     asks = not yes and not session.json and sys.stdin.isatty()
     if asks and not chosen:
         chosen = (_ask_models(session, cache),)
     if asks and not formats:
-        formats = (click.prompt("Formats", default=",".join(TENSOR_FORMATS), err=True),)
+        both = ",".join(TENSOR_FORMATS)
+        answer = click.prompt("Formats", default=both, err=True)
+        formats = (answer,) if answer != both else ()
     specs = _specs(cache, _split(chosen) or [_DEFAULT])
     wanted = _formats(formats)
     outcomes = [_fetch(session, cache, spec, wanted) for spec in specs if not spec.embedded]
@@ -96,7 +99,7 @@ def _specs(cache: ModelCache, names: list[str]) -> list[ModelSpec]:
 
 
 def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.lower().lstrip(".") for name in _split(values))) or TENSOR_FORMATS
+    names = tuple(dict.fromkeys(name.lower().lstrip(".") for name in _split(values)))
     if unknown := [name for name in names if name not in TENSOR_FORMATS]:
         raise click.UsageError(
             f"{', '.join(unknown)} is no format of the cache: use {' or '.join(TENSOR_FORMATS)}."
@@ -109,8 +112,9 @@ def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[
 
     session.say(f"{spec.name} ...")
     try:
+        adopted = _adopt(session, cache, spec)
         with in_bytes(session) as report:
-            paths = cache.download(spec.name, formats, report)
+            paths = cache.download(spec.name, _needed(cache, spec, formats), report)
     except DepthmapError as error:
         # Without a network there is nothing wrong here; wrong bytes and a full disk are failures.
         offline = isinstance(error, (DownloadError, ModelUnavailable)) and not isinstance(
@@ -118,7 +122,31 @@ def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[
         )
         (session.warn if offline else session.complain)(str(error))
         return {"model": spec.name, **error.as_dict(), "offline": offline}
-    return {"model": spec.name, "files": {name: str(path) for name, path in paths.items()}}
+    return {
+        "model": spec.name,
+        "adopted": adopted,
+        "files": {name: str(path) for name, path in paths.items()},
+    }
+
+
+def _adopt(session: Session, cache: ModelCache, spec: ModelSpec) -> str | None:
+    """Take over the model if another tool has downloaded it; return that tool's file."""
+    from ..cache.adopt import adopt
+
+    try:
+        adoption = adopt(cache.shelf, spec)
+    except CacheBusy:  # another process is downloading it: the download waits for that one
+        return None
+    if adoption.source is None:
+        return None
+    session.say(f"{spec.name} is on this machine: {adoption.how} from {adoption.source}")
+    return str(adoption.source)
+
+
+def _needed(cache: ModelCache, spec: ModelSpec, formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the formats to see to where none were named: both, but no ``.pt`` is downloaded beside an ``.h5``."""
+    cached = cache.shelf.cached(spec.slug)
+    return formats or (("h5",) if "h5" in cached and "pt" not in cached else TENSOR_FORMATS)
 
 
 def _try(session: Session, cache: ModelCache, spec: ModelSpec, outcome: dict[str, Any]) -> None:

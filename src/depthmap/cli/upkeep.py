@@ -50,9 +50,10 @@ def verify(session: Session, model: str | None) -> int:
 @with_models(required=False, several=True)
 @with_session
 def repair(session: Session, models: tuple[str, ...]) -> int:
-    """Replace damaged files: from the model's other file, else by download.
+    """Make damaged files whole: from the model's other file, else by fetching the damaged MiB.
 
-    Without a model, all cached ones are seen to.
+    They come from the published source, a mirror, or another depthmap server
+    that DEPTHMAP_MIRRORS names. Without a model, all cached ones are seen to.
     """
     from .progress import in_bytes
 
@@ -71,20 +72,26 @@ def repair(session: Session, models: tuple[str, ...]) -> int:
             failed.append({"model": name, **error.as_dict()})
     session.result(
         {"files": actions, "failed": failed},
-        [f"{a['action']:10} {a['model']}.{a['format']}" for a in actions],
+        [f"{a['action']:10} {a['model']}.{a['format']}{_fetched(a)}" for a in actions],
     )
     if not actions and not failed:
         session.say("There is nothing in the cache to repair.")
     return _status(len(failed), len(names))
 
 
+def _fetched(action: dict[str, Any]) -> str:
+    return f", {size_text(action['bytes_fetched'])} fetched" if action["bytes_fetched"] else ""
+
+
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @with_session
 def optimize(session: Session, dry_run: bool) -> int:
-    """Remove damaged files, duplicates and partial files that nobody is writing.
+    """Mend or remove damaged files; remove duplicates and partial files that nobody comes back to.
 
-    Every byte is read. Files that are not depthmap's are never touched.
+    Equal files of two models are stored once, and what is over
+    DEPTHMAP_CACHE_MAX_SIZE is evicted. Every byte is read. Files that are not
+    depthmap's are never touched.
     """
     from .progress import in_bytes
 
@@ -93,11 +100,14 @@ def optimize(session: Session, dry_run: bool) -> int:
         tally = cache.optimize(report, dry_run=dry_run)
     for error in tally["errors"]:
         session.complain(error)
-    session.result({**tally, "dry_run": dry_run}, tally["removed"])
-    verb = "would be removed" if dry_run else "removed"
+    did = ("removed", "repaired", "shared", "evicted")
+    session.result(
+        {**tally, "dry_run": dry_run}, [f"{verb:8}  {item}" for verb in did for item in tally[verb]]
+    )
+    counts = ", ".join(f"{len(tally[verb])} {verb}" for verb in did if tally[verb] or verb == "removed")
     freed = size_text(tally["space_freed_mb"] * _MB)
     session.say(
-        f"{count(tally['files_checked'], 'file')} checked, {tally['files_removed']} {verb}, {freed} freed."
+        f"{'Would be: ' if dry_run else ''}{count(tally['files_checked'], 'file')} checked, {counts}, {freed} freed."
     )
     return FAILED if tally["errors"] else 0
 
@@ -154,13 +164,16 @@ def unpin(session: Session, model: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @with_session
 def evict(session: Session, max_size: int, dry_run: bool) -> None:
-    """Remove the models least recently used until the rest fits; pinned ones stay."""
+    """Remove the models least recently used until the rest fits.
+
+    Pinned ones stay, and those that some process has loaded.
+    """
     cache = session.working_cache()
-    sizes = {slug: entry["total_size_mb"] * _MB for slug, entry in cache.info()["models"].items()}
+    sizes = {slug: sum(of.values()) for slug, of in cache.usage()["models"].items()}
     gone = cache.evict(max_size, dry_run=dry_run)
     left = sum(size for slug, size in sizes.items() if slug not in gone)
     session.result({"evicted": gone, "bytes_left": round(left), "dry_run": dry_run}, gone)
     verb = "would go" if dry_run else "went"
     session.say(f"{count(len(gone), 'model')} {verb}, {size_text(left)} left.")
     if left > max_size:
-        session.warn(f"That is more than {size_text(max_size)}: what is left is pinned.")
+        session.warn(f"That is more than {size_text(max_size)}: what is left is pinned or in use.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..errors import UnrecognisedFile
+from .opening import open_regular
 from .tensors import Layout, TensorInfo
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ class Format(Protocol):
     def scan(self, path: Path) -> Layout:
         """Return what the file holds, without reading its tensors."""
 
-    def load(self, path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
-        """Return the tensors, mapped where possible; ``trusted`` says that the file's digest was verified."""
+    def load(self, path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
+        """Return the tensors, mapped where possible.
+
+        ``trusted`` says that the file's digest was verified; with ``read`` the file is read into memory instead.
+        """
 
     def save(
         self, tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None
@@ -53,7 +57,7 @@ def format_of(path: Path) -> str:
     UnrecognisedFile
         When neither says.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(9)
     for magic, name in _MAGIC.items():
         if head.startswith(magic):

@@ -3,9 +3,9 @@
 Our own files are flat: one data set per tensor under its state-dict name, and one JSON attribute with the metadata and
 an index of the tensors. The index spares a load the walk over the data sets; it is believed only where the file's
 digest was verified, since a tool that rewrites the file would leave it as it was.
-Anybody's files are read too: groups become dots, chunked or compressed data sets are decoded (and the caller
+Anybody's files are read too: groups become dots, chunked or gzipped data sets are decoded (and the caller
 rewrites them). What would reach outside the file (external storage, external and soft links, virtual data sets)
-is refused.
+is refused, and so are filters that HDF5 would look for among its plug-ins.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import ModelFileCorrupted, UnrecognisedFile, UnsafeFile
+from ..errors import FileError, ModelFileCorrupted, UnrecognisedFile, UnsafeFile
 from .mapping import map_tensors
-from .tensors import ITEM_SIZES, MAX_TENSORS, Layout, TensorInfo, checked
+from .opening import open_regular, read_exactly
+from .tensors import ITEM_SIZES, MAX_TENSORS, Layout, TensorInfo, brief, checked, is_sane
 
 if TYPE_CHECKING:
     import h5py
@@ -31,24 +32,36 @@ ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
 _INDEX = "tensors"
 _MAX_DEPTH = 32
-_MAX_EXPANSION = 1100
-"""deflate, the strongest of HDF5's own filters, packs at most 1032 to 1; a file claiming more is a bomb."""
+_MAX_ATTRIBUTE = 16 << 20
+_MAX_EXPANSION, _ALWAYS_ALLOWED = 16, 64 << 20
+"""Weights pack at most four to one (half precision stored as double); small files may hold many zeros."""
+_MAX_CHUNKS = 1_000_000
+_DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
+_PIPELINES = {
+    tuple(f for f in (shuffle, deflate, check) if f)
+    for shuffle in (0, _SHUFFLE)
+    for deflate in (0, _DEFLATE)
+    for check in (0, _FLETCHER32)
+}
+"""Filters, in their order, that are let run: what can be undone in a bounded way."""
 _AGAIN = "Get the file again from where it came from."
+_ELSE = "Use another file."
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     import h5py
 
+    with open_regular(path):  # HDF5 itself would wait for ever for the other end of a FIFO
+        pass
     try:
-        with h5py.File(
-            path, "r", locking=False
-        ) as file:  # readers take no lock: files are replaced, never changed
+        # Readers take no lock: files are replaced, never changed.
+        with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ModelFileCorrupted(f"HDF5 cannot read it: {error}", path, _AGAIN) from error
+    except (FileError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # whatever a damaged file leads HDF5, and its translation to NumPy, to
+        raise ModelFileCorrupted(f"HDF5 cannot read it: {str(error)[:200]}", path, _AGAIN) from error
 
 
 def scan(path: Path) -> Layout:
@@ -61,21 +74,22 @@ def scan(path: Path) -> Layout:
     ModelFileCorrupted
         When HDF5 cannot read it.
     UnrecognisedFile
-        When a data set is of a type that no network has.
+        When a data set is of a type that no network has, or packed in a way that is not known here.
     """
-    size = path.stat().st_size
     tensors: dict[str, TensorInfo] = {}
     mapped = True
-    total = 0
     with _opened(path) as file:
+        size = path.stat().st_size
+        limit = max(size * _MAX_EXPANSION, _ALWAYS_ALLOWED)
+        total = 0
         for name, dataset in _datasets(file, path):
-            tensors[name], in_place = _describe(name, dataset, path)
+            tensors[name], in_place, needed = _describe(name, dataset, path)
             mapped = mapped and in_place
-            total += tensors[name].nbytes
-            if total > size * _MAX_EXPANSION:
-                raise UnsafeFile(f"it claims to hold {total} bytes in {size}", path, "Use another file.")
+            total += needed
+            if total > limit:
+                raise UnsafeFile(f"it claims to hold {total} bytes in {size}", path, _ELSE)
             if len(tensors) > MAX_TENSORS:
-                raise UnsafeFile("it holds more data sets than any network has", path, "Use another file.")
+                raise UnsafeFile("it holds more data sets than any network has", path, _ELSE)
         metadata = _metadata(file)
     if not tensors:
         raise UnrecognisedFile("it holds no tensors", path, "Use an HDF5 file with one data set per tensor.")
@@ -97,15 +111,15 @@ def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.h5d.Datas
     while waiting:
         prefix, group = waiting.pop()
         address = h5py.h5o.get_info(group).addr
-        if address in seen or prefix.count(".") > _MAX_DEPTH:
-            raise UnsafeFile("its groups form a cycle or are nested without end", path, "Use another file.")
+        if address in seen or prefix.count(".") > _MAX_DEPTH or len(waiting) > MAX_TENSORS:
+            raise UnsafeFile("its groups form a cycle or are nested without end", path, _ELSE)
         seen.add(address)
-        links: list[bytes] = []
-        group.links.iterate(links.append)
-        for link in links:
+        for link in _links(group):
             if group.links.get_info(link).type != h5py.h5l.TYPE_HARD:
                 raise UnsafeFile(
-                    f"{link!r} is a link to something else", path, "Use a file that holds its tensors itself."
+                    f"{brief(link.decode('utf-8', 'replace'))} is a link to something else",
+                    path,
+                    "Use a file that holds its tensors itself.",
                 )
             item = h5py.h5o.open(group, link)
             name = prefix + link.decode("utf-8", "replace")
@@ -115,40 +129,78 @@ def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.h5d.Datas
                 yield name, item
 
 
-def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[TensorInfo, bool]:
-    """Return what a data set is and whether its bytes lie in the file as in memory."""
+def _links(group: h5py.h5g.GroupID) -> list[bytes]:
+    """Return the names of a group's links: one more than a network has tensors at most, which is too many."""
+    links: list[bytes] = []
+
+    def add(link: bytes) -> bool | None:
+        links.append(link)
+        return True if len(links) > MAX_TENSORS else None  # what is not None ends the iteration
+
+    group.links.iterate(add)
+    return links
+
+
+def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[TensorInfo, bool, int]:
+    """Return what a data set is, whether its bytes lie in the file as in memory, and the bytes to read it into."""
     import h5py
 
     creation = dataset.get_create_plist()
     layout = creation.get_layout()
     if layout == h5py.h5d.VIRTUAL or (layout == h5py.h5d.CONTIGUOUS and creation.get_external_count()):
         raise UnsafeFile(
-            f"data set {name!r} is stored outside the file", path, "Use a file that holds its tensors itself."
+            f"data set {brief(name)} is stored outside the file",
+            path,
+            "Use a file that holds its tensors itself.",
         )
     dtype = dataset.dtype
     if dtype.name not in ITEM_SIZES or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
         raise UnrecognisedFile(
-            f"data set {name!r} is of type {dtype}", path, "Tensors are numbers: floats or integers."
+            f"data set {brief(name)} is of type {str(dtype)[:80]}",
+            path,
+            "Tensors are numbers: floats or integers.",
+        )
+    if tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters())) not in _PIPELINES:
+        raise UnrecognisedFile(
+            f"data set {brief(name)} is packed by a filter that is not known here",
+            path,
+            "Save it again with gzip or none ('h5repack -f NONE').",
         )
     offset = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
     info = TensorInfo(dtype.name, tuple(dataset.shape), offset or 0)
-    in_place = offset is not None and dtype.isnative and sys.byteorder == "little"
-    return info, in_place or info.extent == 0
+    if not is_sane(info):
+        raise ModelFileCorrupted(f"data set {brief(name)} claims an impossible shape", path, _AGAIN)
+    # HDF5 has numbers that NumPy has not (odd widths, other exponents): they are converted, not mapped.
+    native = dataset.get_type().equal(h5py.h5t.py_create(dtype.newbyteorder("="), logical=True))
+    in_place = offset is not None and native and sys.byteorder == "little"
+    chunk = math.prod(creation.get_chunk()) * dtype.itemsize if layout == h5py.h5d.CHUNKED else 0
+    return info, in_place or info.extent == 0, max(info.nbytes, chunk)
 
 
 def _metadata(file: h5py.File) -> dict[str, Any]:
-    text = file.attrs.get(ATTRIBUTE)
+    """Return what our own writer left in its attribute; nothing where it is another's, or absurd."""
+    import h5py
+
+    name = ATTRIBUTE.encode()
+    if not h5py.h5a.exists(file.id, name):
+        return {}
+    attribute = h5py.h5a.open(file.id, name)
+    single = attribute.get_space().get_simple_extent_type() == h5py.h5s.SCALAR
+    if not (single and isinstance(attribute.get_type(), h5py.h5t.TypeStringID)):
+        return {}  # an array of strings can name one string a million times
+    text = file.attrs[ATTRIBUTE] if attribute.get_storage_size() <= _MAX_ATTRIBUTE else ""
     try:
-        data = json.loads(text) if isinstance(text, (str, bytes)) else {}
-    except ValueError:
+        data = json.loads(text) if len(text) <= _MAX_ATTRIBUTE else {}
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 
 
-def load(path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
+def load(path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
     """Return the tensors: mapped in place where they can be, else decoded into memory.
 
-    ``trusted`` says that the file's digest was verified: our own files are then mapped by their index.
+    ``trusted`` says that the file's digest was verified: our own files are then mapped by their index. With ``read``
+    the file is read into memory instead of mapped.
 
     Raises
     ------
@@ -157,12 +209,60 @@ def load(path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    layout = (_indexed(path) if trusted else None) or scan(path)
-    if layout.mapped:
-        return map_tensors(path, layout.tensors)
-    with _opened(path) as file:
-        read = {name: torch.from_numpy(_read(dataset)) for name, dataset in _datasets(file, path)}
-    return {name: read[name] for name in layout.tensors}
+    def layout_of() -> Layout:
+        layout = (_indexed(path) if trusted else None) or scan(path)
+        return layout if layout.mapped else Layout(path, {})
+
+    if mapped := map_tensors(path, layout_of, read=read):
+        return mapped
+    layout = scan(path)
+    with _opened(path) as file, open_regular(path) as raw:
+        decoded = {}
+        for name, dataset in _datasets(file, path):
+            _require_honest_chunks(name, dataset, raw, path)
+            decoded[name] = torch.from_numpy(_read(dataset))
+    return {name: decoded[name] for name in layout.tensors}
+
+
+def _require_honest_chunks(name: str, dataset: h5py.h5d.DatasetID, raw: BinaryIO, path: Path) -> None:
+    """Refuse a data set with a chunk that lies outside the file or unpacks to more than a chunk.
+
+    HDF5 would unpack it whole, a thousand times its size, and only then find that it is no chunk.
+    """
+    import h5py
+
+    creation = dataset.get_create_plist()
+    if creation.get_layout() != h5py.h5d.CHUNKED:
+        return
+    found: list[tuple[int, int, int]] = []
+
+    def add(chunk: Any) -> bool | None:
+        found.append((chunk.byte_offset, chunk.size, chunk.filter_mask))
+        return True if len(found) > _MAX_CHUNKS else None
+
+    dataset.chunk_iter(add)
+    size = path.stat().st_size
+    length = math.prod(creation.get_chunk()) * dataset.get_type().get_size()
+    filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
+    packed = filters.index(_DEFLATE) if _DEFLATE in filters else None
+    for start, stored, mask in found:
+        honest = start is not None and 0 <= start <= size - stored
+        if honest and packed is not None and not mask >> packed & 1:
+            honest = _unpacks_to(read_exactly(raw, start, stored), length)
+        if not honest or len(found) > _MAX_CHUNKS:
+            raise UnsafeFile(f"a chunk of data set {brief(name)} is not what it claims to be", path, _ELSE)
+
+
+def _unpacks_to(packed: bytes, length: int) -> bool:
+    """Tell whether a deflated stream has at most ``length`` bytes (and four, of a checksum), unpacking no more."""
+    import zlib
+
+    stream = zlib.decompressobj()
+    try:
+        stream.decompress(packed, length + 5)
+    except zlib.error:
+        return False
+    return stream.eof
 
 
 def _indexed(path: Path) -> Layout | None:
@@ -207,9 +307,9 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
         index = {}
         for name, tensor in tensors.items():
             dtype = str(tensor.dtype).removeprefix("torch.")
-            if dtype == "bfloat16" or dtype not in ITEM_SIZES or "/" in name:
+            if dtype == "bfloat16" or dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
                 raise UnrecognisedFile(
-                    f"tensor {name!r} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
+                    f"tensor {brief(name)} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
                 )
             index[name] = (dtype, list(tensor.shape), _write(file, name, tensor, dtype))
         file.attrs[ATTRIBUTE] = json.dumps({**(metadata or {}), _INDEX: index})

@@ -3,30 +3,131 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from .tensors import ITEM_SIZES, TensorInfo
+from ..errors import ModelFileCorrupted
+from .opening import open_regular
+from .tensors import ITEM_SIZES, Layout, TensorInfo
+
+try:
+    import fcntl
+except ImportError:  # Windows, where the system itself keeps a mapped file from being removed
+    fcntl = None  # type: ignore[assignment]  # a module that is not there
 
 if TYPE_CHECKING:
     import torch
 
+# File systems whose pages come over a network one by one, and whose files may shrink under a mapping.
+_REMOTE = {
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse",
+    "fuse.rclone", "fuse.glusterfs", "fuse.davfs2", "lustre", "beegfs", "gpfs",
+}  # fmt: skip
+_BLOCK = 16 << 20
+_TRIES = 5
+_ROUNDS = 10
 
-def map_tensors(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, torch.Tensor]:
-    """Map ``path`` and return its tensors, lying in the mapping.
+
+def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -> dict[str, torch.Tensor]:
+    """Map ``path`` and return the tensors that ``scan`` finds in it, lying in the mapping.
 
     The mapping is private: a write to a tensor copies the page it touches and never reaches the file. It lives
-    as long as one of the tensors does, also after the file has been unlinked or replaced by rename.
+    as long as one of the tensors does, also after the file has been unlinked or replaced by rename; so long
+    `is_mapped` is true of the file. When the file is replaced between the scan and the mapping, both are done again:
+    one file's layout is never laid over another's bytes.
 
-    ``tensors`` must have been checked against the file's size (`tensors.checked`).
+    With ``read`` the file is read from beginning to end into memory of this process instead.
+
+    Raises
+    ------
+    ModelFileCorrupted
+        When the file became shorter while it was read, or is replaced without end.
+    FileError
+        As ``scan`` does.
     """
+    for _ in range(_ROUNDS):
+        with open_regular(path) as file:
+            before = _identity(os.fstat(file.fileno()))
+            layout = scan()
+            if _identity(os.stat(path)) != before:
+                continue
+            _lease(file)
+            mapping = _read(file, path) if read else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return {name: _view(mapping, info) for name, info in layout.tensors.items()}
+    raise ModelFileCorrupted("it is replaced again and again", path, "Find out which program does that.")
 
-    if not tensors:
-        return {}
-    with path.open("rb") as file:
-        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return {name: _view(mapping, info) for name, info in tensors.items()}
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _read(file: BinaryIO, path: Path) -> mmap.mmap:
+    size = os.fstat(file.fileno()).st_size
+    memory = mmap.mmap(-1, size)
+    view = memoryview(memory)
+    done = 0
+    while done < size:
+        count = file.readinto(view[done : done + _BLOCK])  # type: ignore[attr-defined]  # typeshed has it for raw files only
+        if not count:
+            raise ModelFileCorrupted(
+                f"it ended after {done} of {size} bytes while it was read",
+                path,
+                "Run 'depthmap models repair'.",
+            )
+        done += count
+    view.release()
+    return memory
+
+
+def _lease(file: BinaryIO) -> None:
+    """Mark a file as in use. The mark is the open file's, which the mapping keeps: it goes when the mapping does."""
+    for _ in range(_TRIES if fcntl else 0):
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # somebody is asking `is_mapped` right now
+            time.sleep(0.001)
+        except OSError:  # a file system without locks: nobody can tell
+            return
+        else:
+            return
+
+
+def is_mapped(path: Path) -> bool:
+    """Tell whether some process, this one too, has a file mapped by `map_tensors`; False where that cannot be told."""
+    if not fcntl:
+        return False
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    except OSError:
+        pass
+    return False
+
+
+def is_remote(path: Path, table: str | None = None) -> bool:
+    """Tell whether a file lies on a network file system, by the system's table of mounts; False where it has none."""
+    if table is None:
+        try:
+            table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return False
+    best, kind = "", ""
+    real = os.path.realpath(path)
+    for line in table.splitlines():
+        before, _, after = line.partition(" - ")
+        if len(before.split()) < 5 or not after:
+            continue
+        point = before.split()[4].encode("latin-1", "replace").decode("unicode_escape")  # \040 is a space
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind in _REMOTE
 
 
 def _view(mapping: mmap.mmap, info: TensorInfo) -> torch.Tensor:

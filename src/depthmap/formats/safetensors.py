@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileCorrupted, UnrecognisedFile
 from .mapping import map_tensors
-from .tensors import ITEM_SIZES, Layout, TensorInfo, checked
+from .opening import open_regular, read_exactly
+from .tensors import Layout, TensorInfo, brief, checked, is_sane
 
 if TYPE_CHECKING:
     import torch
 
 suffix = ".safetensors"
-_MAX_HEADER = 100_000_000  # the limit of the format's own library
+_MAX_HEADER = 16 << 20  # a tensor takes about 100 bytes
 _CODES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
     "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
@@ -35,47 +37,71 @@ def scan(path: Path) -> Layout:
     UnrecognisedFile
         When a tensor is of a dtype that no network here has.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(read_exactly(file, 0, 8), "little")
         if not 2 <= length <= min(_MAX_HEADER, size - 8):
             raise ModelFileCorrupted("its header has an impossible length", path, _AGAIN)
-        raw = file.read(length)
+        raw = read_exactly(file, 8, length)
     try:
-        header = json.loads(raw)
+        header = json.loads(raw, object_pairs_hook=_unambiguous, parse_constant=_no_number)
         metadata = header.pop("__metadata__", {})
         tensors = {name: _describe(name, entry, 8 + length, path) for name, entry in header.items()}
         values = {str(key): str(value) for key, value in metadata.items()}
+        _require_no_gaps(tensors, 8 + length, size)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelFileCorrupted(f"its header cannot be read: {error!r}", path, _AGAIN) from error
+        raise ModelFileCorrupted(f"its header cannot be read: {str(error)[:200]!r}", path, _AGAIN) from error
     if not tensors:
         raise UnrecognisedFile("it holds no tensors", path, "Use a checkpoint: tensors by name.")
     return checked(Layout(path, tensors, _decoded(values)), size)
 
 
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):  # readers differ on which of two counts
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _describe(name: str, entry: Mapping[str, Any], data: int, path: Path) -> TensorInfo:
     if entry["dtype"] not in _CODES:
         raise UnrecognisedFile(
-            f"tensor {name!r} is of type {entry['dtype']}", path, "Convert it to float32 or float16."
+            f"tensor {brief(name)} is of type {brief(entry['dtype'])}",
+            path,
+            "Convert it to float32 or float16.",
         )
     begin, end = entry["data_offsets"]
-    shape = tuple(int(n) for n in entry["shape"])
-    info = TensorInfo(_CODES[entry["dtype"]], shape, data + int(begin))
-    if begin < 0 or end - begin != math.prod(shape) * ITEM_SIZES[info.dtype]:
-        raise ValueError(f"tensor {name!r} has another size than its shape needs")
-    return info
+    info = TensorInfo(_CODES[entry["dtype"]], tuple(entry["shape"]), begin)
+    if not is_sane(info) or type(end) is not int or end - begin != info.nbytes:
+        raise ValueError(f"tensor {brief(name)} has another size than its shape needs")
+    return replace(info, offset=data + begin)
+
+
+def _require_no_gaps(tensors: Mapping[str, TensorInfo], data: int, size: int) -> None:
+    """Check that the tensors fill the file from the header to its end, as the format asks: none over another."""
+    position = data
+    for info in sorted(tensors.values(), key=lambda info: (info.offset, info.nbytes)):
+        if info.offset != position:
+            raise ValueError("its tensors overlap, or leave gaps")
+        position += info.nbytes
+    if tensors and position != size:
+        raise ValueError("its tensors do not end where the file does")
 
 
 def _decoded(values: Mapping[str, str]) -> dict[str, Any]:
     """Our own metadata is JSON under one key; other writers' is kept as the strings it is."""
     try:
         data = json.loads(values["depthmap"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         return dict(values)
     return data if isinstance(data, dict) else dict(values)
 
 
-def load(path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
+def load(path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
     """Return the tensors, mapped in place (copied where the writer left them unaligned).
 
     ``trusted`` changes nothing here.
@@ -85,7 +111,7 @@ def load(path: Path, *, trusted: bool = False) -> dict[str, torch.Tensor]:
     ModelFileCorrupted, UnrecognisedFile
         As `scan` does.
     """
-    return map_tensors(path, scan(path).tensors)
+    return map_tensors(path, lambda: scan(path), read=read)
 
 
 def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None) -> None:

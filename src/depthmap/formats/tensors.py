@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelFileCorrupted
+from ..errors import ModelFileCorrupted, UnsafeFile
 
 ITEM_SIZES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
@@ -18,6 +18,10 @@ ITEM_SIZES = {
 
 MAX_RANK = 16
 MAX_TENSORS = 100_000
+_MAX_LENGTH = 1 << 40
+_MAX_NAME = 1024
+_MAX_SHARING = 4
+"""How often a file's bytes may be named by its tensors: tied weights name theirs twice."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,19 @@ class TensorInfo:
         """Bytes from the first to the last element."""
         return self.extent * ITEM_SIZES[self.dtype]
 
+    @property
+    def copied_bytes(self) -> int:
+        """Bytes of a contiguous copy; strides can make it larger than ``nbytes``."""
+        return math.prod(self.shape) * ITEM_SIZES[self.dtype]
+
 
 @dataclass(frozen=True)
 class Layout:
     """What a file holds: tensors in its order, and its metadata as builtins.
 
     ``mapped`` is False where some tensor's bytes do not lie in the file as they are in memory (compressed,
-    chunked, another byte order), the state dict is wrapped, or an index in the file is stale: such a file is read,
-    then rewritten.
+    chunked, another byte order), the file is of an outdated form, the state dict is wrapped, or an index in the
+    file is stale: such a file is read, then rewritten.
     """
 
     path: Path
@@ -65,12 +74,14 @@ class Layout:
 
 
 def checked(layout: Layout, file_size: int) -> Layout:
-    """Return ``layout`` if every tensor is sane and lies within the file.
+    """Return ``layout`` if every tensor is sane and, where they are mapped, lies within the file.
 
     Raises
     ------
     ModelFileCorrupted
         When one does not: a truncated file, or a header that lies.
+    UnsafeFile
+        When copies of the mapped tensors would take a multiple of the file.
     """
     remedy = "Get the file again from where it came from."
     if len(layout.tensors) > MAX_TENSORS:
@@ -78,16 +89,58 @@ def checked(layout: Layout, file_size: int) -> Layout:
             f"{len(layout.tensors)} tensors is more than any network has", layout.path, remedy
         )
     for name, info in layout.tensors.items():
-        sane = len(info.shape) <= MAX_RANK and all(0 <= n < 2**40 for n in info.shape)
-        if not sane or (
-            info.strides is not None
-            and (len(info.strides) != len(info.shape) or min(info.strides, default=0) < 0)
-        ):
-            raise ModelFileCorrupted(f"tensor {name!r} claims the shape {info.shape}", layout.path, remedy)
-        if layout.mapped and (info.offset < 0 or info.offset + info.nbytes > file_size):
+        if not is_name(name) or not is_sane(info):
             raise ModelFileCorrupted(
-                f"tensor {name!r} lies outside the file; the file is cut short or altered",
+                f"tensor {brief(name)} claims an impossible name, type, shape or place", layout.path, remedy
+            )
+        if layout.mapped and info.offset + info.nbytes > file_size:
+            raise ModelFileCorrupted(
+                f"tensor {brief(name)} lies outside the file; the file is cut short or altered",
                 layout.path,
                 remedy,
             )
+    total = sum(info.copied_bytes for info in layout.tensors.values())
+    if layout.mapped and total > _MAX_SHARING * file_size:
+        raise UnsafeFile(
+            f"its tensors claim {total} bytes of the {file_size} that it has",
+            layout.path,
+            "Use another file.",
+        )
     return layout
+
+
+def is_name(name: object) -> bool:
+    """Tell whether a tensor can have this name: text that can be printed, and written to any format."""
+    return type(name) is str and 0 < len(name) <= _MAX_NAME and name.isprintable()
+
+
+def is_sane(info: TensorInfo) -> bool:
+    """Tell whether dtype, shape, offset and strides are of their types, and no product of them is beyond 64 bits.
+
+    Only then may sizes be computed: what a file gives for a number may be text, or have a million digits.
+    """
+    strides = (0,) * len(info.shape) if info.strides is None else info.strides
+    return (
+        type(info.dtype) is str
+        and info.dtype in ITEM_SIZES
+        and are_lengths(info.shape)
+        and are_lengths(strides)
+        and len(strides) == len(info.shape)
+        and math.prod(max(n, 1) for n in info.shape) < 1 << 60
+        and type(info.offset) is int
+        and info.offset >= 0
+    )
+
+
+def are_lengths(numbers: object) -> bool:
+    """Tell whether this is a tuple of at most `MAX_RANK` integers from 0 to 2⁴⁰."""
+    return (
+        type(numbers) is tuple
+        and len(numbers) <= MAX_RANK
+        and all(type(n) is int and 0 <= n < _MAX_LENGTH for n in numbers)
+    )
+
+
+def brief(name: object) -> str:
+    """Return a name out of a file as it can stand in a message: quoted, escaped, at most 80 characters."""
+    return repr(name[:80]) if isinstance(name, str) else f"of type {type(name).__name__}"

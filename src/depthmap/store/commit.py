@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import CacheNotWritable, InsufficientDiskSpace
+from ..errors import CacheNotReadable, CacheNotWritable, InsufficientDiskSpace
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MAKE_ROOM = (
     "Free some space ('depthmap models clear --model M' removes a model), or write to another disk "
     "(DEPTHMAP_CACHE_DIR moves the cache)."
 )
-_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP}
+_LONGEST_NAME = 120
+_NO_ACCESS = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP,
+    errno.ENAMETOOLONG, errno.EIO,
+}  # fmt: skip
 
 
 @contextmanager
@@ -45,8 +50,27 @@ def writing(place: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Translate what the system says of a file of the cache that may not be read.
+
+    Raises
+    ------
+    CacheNotReadable
+        In place of the PermissionError.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise CacheNotReadable(
+            f"{error.strerror or error}",
+            error.filename or path,
+            "Give yourself access to it (chmod u+r, chown), or choose another cache with --cache-dir.",
+        ) from error
+
+
 def ensure_directory(path: Path) -> Path:
-    """Make a directory and its parents; return it.
+    """Make a directory and its parents; return it. Its owner may use it, whatever the umask says.
 
     Raises
     ------
@@ -54,8 +78,26 @@ def ensure_directory(path: Path) -> Path:
         When it cannot be made, or is a file.
     """
     with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
+        if not path.is_dir():
+            ensure_directory(path.parent)
+            path.mkdir(exist_ok=True)
+            _grant(path, stat.S_IRWXU)
     return path
+
+
+def _grant(path: Path, bits: int) -> None:
+    """Add permissions that an odd umask took from the owner."""
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & bits != bits:
+        path.chmod(mode | bits)
+
+
+def free_space(directory: Path) -> int:
+    """Return the free bytes of the disk that ``directory`` is on, or will be."""
+    import shutil  # slow to import, and listings need none
+
+    existing = next(p for p in (directory, *directory.parents) if p.exists())
+    return shutil.disk_usage(existing).free
 
 
 def require_space(directory: Path, nbytes: int) -> None:
@@ -66,10 +108,8 @@ def require_space(directory: Path, nbytes: int) -> None:
     InsufficientDiskSpace
         With what is needed and what there is, in MB.
     """
-    import shutil  # slow to import, and listings need none
-
-    existing = next(p for p in (directory, *directory.parents) if p.exists())
-    free = shutil.disk_usage(existing).free
+    with writing(directory):
+        free = free_space(directory)
     if free < nbytes:
         raise InsufficientDiskSpace(
             f"{nbytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free",
@@ -81,7 +121,8 @@ def require_space(directory: Path, nbytes: int) -> None:
 @contextmanager
 def staged(directory: Path, name: str) -> Iterator[Path]:
     """Yield a path in ``directory`` that no other writer has; whatever is left there at the end is removed."""
-    path = ensure_directory(directory) / f"{name}.{os.getpid()}-{os.urandom(4).hex()}"
+    # The name is cut, so that one near the longest that a disk allows leaves room for what is added.
+    path = ensure_directory(directory) / f"{name[:_LONGEST_NAME]}.{os.getpid()}-{os.urandom(4).hex()}"
     try:
         with writing(directory):
             yield path
@@ -95,10 +136,48 @@ def publish(source: Path, target: Path) -> None:
 
     A file that others have mapped under the target's name stays theirs, unchanged, until they let it go.
     """
+    settle(source)
     with writing(target.parent):
-        _sync(source, os.O_RDWR)
         os.replace(source, target)
         _sync_directory(target.parent)
+
+
+def settle(path: Path) -> None:
+    """See that a file's bytes are on the disk, and that its owner may read it."""
+    with writing(path):
+        _grant(path, stat.S_IRUSR | stat.S_IWUSR)
+        _sync(path, os.O_RDWR)
+
+
+def link(existing: Path, target: Path) -> bool:
+    """Let ``target`` be another name of the file ``existing``, in place of what it was; return whether it could be.
+
+    Files of the cache are replaced, never changed, so two names may share one.
+    """
+    beside = target.with_name(f"{target.name}-{os.urandom(4).hex()}")
+    try:
+        os.link(existing, beside)
+    except OSError:  # the disk has no hard links, or two disks are meant, or the file is somebody else's
+        return False
+    with writing(target):
+        os.replace(beside, target)
+    return True
+
+
+def remove(path: Path) -> bool:
+    """Unlink a file, if it is there; return whether it was.
+
+    Raises
+    ------
+    CacheNotWritable
+        When it cannot be.
+    """
+    with writing(path):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+    return True
 
 
 def write_bytes(target: Path, data: bytes, staging: Path) -> None:

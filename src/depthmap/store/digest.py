@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,18 +57,32 @@ class Hasher:
         return Digest(self.size, self._whole.hexdigest(), bytes(self._leaves))
 
 
-def _leaf_hashes(path: Path, first: int, count: int) -> bytes:
+def _blocks(path: Path, first: int, count: int) -> Iterator[memoryview]:
+    """Yield leaves of a file in one buffer, which the next one overwrites: memory that is warm is hashed fastest."""
+    buffer = memoryview(bytearray(LEAF))
     with path.open("rb", buffering=0) as file:
         file.seek(first * LEAF)
-        return b"".join(hashlib.sha256(file.read(LEAF)).digest() for _ in range(count))
+        for _ in range(count):
+            filled = 0
+            while filled < LEAF and (got := file.readinto(buffer[filled:])):
+                filled += got
+            yield buffer[:filled]
 
 
-def _whole(path: Path) -> str:
+def _leaf_hashes(path: Path, first: int, count: int) -> bytes:
+    return b"".join(hashlib.sha256(block).digest() for block in _blocks(path, first, count))
+
+
+def _whole(path: Path, size: int) -> str:
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(LEAF):
-            digest.update(block)
+    for block in _blocks(path, 0, -(-size // LEAF)):
+        digest.update(block)
     return digest.hexdigest()
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leaves_of(path: Path, size: int, tick: Tick | None = None) -> bytes:
@@ -78,7 +92,7 @@ def leaves_of(path: Path, size: int, tick: Tick | None = None) -> bytes:
     count = -(-size // LEAF)
     tasks = [(first, min(_STRIDE, count - first)) for first in range(0, count, _STRIDE)]
     parts = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_cores()) as pool:
         for (first, number), part in zip(
             tasks, pool.map(lambda t: _leaf_hashes(path, *t), tasks), strict=True
         ):
@@ -94,7 +108,7 @@ def digest_file(path: Path, tick: Tick | None = None) -> Digest:
 
     size = path.stat().st_size
     with ThreadPoolExecutor(1) as pool:
-        whole = pool.submit(_whole, path)
+        whole = pool.submit(_whole, path, size)
         leaves = leaves_of(path, size, tick)
         return Digest(size, whole.result(), leaves)
 
@@ -104,6 +118,11 @@ def damaged_leaves(path: Path, expected: bytes, size: int, tick: Tick | None = N
     actual = leaves_of(path, size, tick)
     pairs = zip(_split(actual), _split(expected), strict=True)
     return [number for number, (found, wanted) in enumerate(pairs) if found != wanted]
+
+
+def expected_leaf(leaves: bytes, number: int) -> bytes:
+    """Return the digest of one leaf, 32 bytes."""
+    return leaves[number * _DIGEST : (number + 1) * _DIGEST]
 
 
 def _split(leaves: bytes) -> list[bytes]:

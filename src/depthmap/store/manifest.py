@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any, NamedTuple
 from ..catalog import ModelSpec
 from ..errors import ModelFileCorrupted, UsageError
 from ..formats import metadata
-from .digest import Digest
+from . import names
+from .digest import LEAF, Digest
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Stamp(NamedTuple):
@@ -38,12 +42,18 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A model in the store. ``provenance`` says where it came from: url or path, sha256, date, how."""
+    """A model in the store. ``provenance`` says where it came from: url or path, sha256, date, how.
+
+    ``previous`` is there while files are being replaced: what was known before. A manifest is written before the
+    files that it speaks of are renamed into place, and renaming keeps their stamps; so whenever the writer is killed,
+    each file's stamp tells which of the two it belongs to.
+    """
 
     spec: ModelSpec
     provenance: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     pinned: bool = False
+    previous: Manifest | None = None
 
     def with_file(self, format: str, record: FileRecord) -> Manifest:
         """Return a manifest that knows one more file."""
@@ -55,6 +65,9 @@ class Manifest:
 
     def dumps(self) -> bytes:
         """Return the bytes of the ``.pkl``."""
+        return metadata.dumps(self._as_builtins())
+
+    def _as_builtins(self) -> dict[str, Any]:
         files = {
             name: {
                 "size": r.digest.size,
@@ -64,15 +77,14 @@ class Manifest:
             }
             for name, r in self.files.items()
         }
-        return metadata.dumps(
-            {
-                "name": self.spec.name,
-                "spec": self.spec.to_dict(),
-                "provenance": dict(self.provenance),
-                "files": files,
-                "pinned": self.pinned,
-            }
-        )
+        content = {
+            "name": self.spec.name,
+            "spec": self.spec.to_dict(),
+            "provenance": dict(self.provenance),
+            "files": files,
+            "pinned": self.pinned,
+        }
+        return content | ({"previous": self.previous._as_builtins()} if self.previous else {})
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -87,18 +99,37 @@ class Manifest:
         """
         data = metadata.load(path)
         try:
-            files = {str(name): _record(entry) for name, entry in data["files"].items()}
-            spec = ModelSpec.from_dict(data["spec"])
-            provenance = {str(k): str(v) for k, v in data["provenance"].items()}
-            return cls(spec, provenance, files, bool(data.get("pinned", False)))
+            return cls._of(data, path, cls._of(data["previous"], path) if data.get("previous") else None)
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise ModelFileCorrupted(
-                f"it describes no model ({error!r})", path, "'depthmap models optimize' removes it."
+                f"it describes no model ({str(error)[:200]!r})",
+                path,
+                "'depthmap models optimize' removes it.",
             ) from error
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any], path: Path, previous: Manifest | None = None) -> Manifest:
+        """Return what is known of ``data``: parts that an older schema had not are empty, newer ones left out."""
+        files = {k: _record(v) for k, v in data.get("files", {}).items() if k in names.FORMATS}
+        provenance = {k: v for k, v in data.get("provenance", {}).items() if type(k) is type(v) is str}
+        return cls(_spec(data["spec"], path), provenance, files, data.get("pinned") is True, previous)
+
+
+def _spec(data: Mapping[str, Any], path: Path) -> ModelSpec:
+    """Return the model described, which must be the one that the ``.pkl`` is named after."""
+    spec = ModelSpec.from_dict(data)
+    named = names.parse(path.name)
+    if names.slug_of(spec.name) != (named[0] if named else spec.slug):
+        raise ValueError("it describes a model of another name")
+    return spec
 
 
 def _record(entry: Mapping[str, Any]) -> FileRecord:
-    size, leaves = int(entry["size"]), bytes(entry["leaves"])
-    if len(leaves) != -(-size // (1 << 20)) * 32:
+    size, sha256, leaves, stamp = (entry[key] for key in ("size", "sha256", "leaves", "stamp"))
+    if not all(type(n) is int for n in (size, *stamp)) or size < 0 or len(stamp) != len(Stamp._fields):
+        raise TypeError("sizes and stamps are whole numbers")
+    if type(leaves) is not bytes or len(leaves) != -(-size // LEAF) * 32:
         raise ValueError("the leaf digests do not fit the size")
-    return FileRecord(Digest(size, str(entry["sha256"]), leaves), Stamp(*(int(n) for n in entry["stamp"])))
+    if type(sha256) is not str or not _SHA256.fullmatch(sha256):
+        raise ValueError("a digest is no SHA-256")
+    return FileRecord(Digest(size, sha256, leaves), Stamp(*stamp))

@@ -12,6 +12,7 @@ TENSOR_FORMATS = ("pt", "h5")
 FORMATS = (*TENSOR_FORMATS, "pkl")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9_-])?")
 _FILE = re.compile(rf"{PREFIX}({_SLUG.pattern})\.({'|'.join(FORMATS)})")
+_LEFTOVER = re.compile(rf"({_FILE.pattern})\.(?:part(?:\.journal)?|\d+(?:-[0-9a-f]+)?)")
 # Device names that Windows keeps for itself, whatever follows their first dot.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -25,13 +26,17 @@ def slug_of(name: str) -> str:
         For a name that is not 1 to 64 ASCII letters, digits, ``_``, ``-`` and inner dots.
     """
     slug = name.lower()
-    if not name.isascii() or not _SLUG.fullmatch(slug) or _RESERVED.fullmatch(slug) or ".." in slug:
+    if not name.isascii() or not _is_slug(slug):
         raise UsageError(
             f"{name!r} cannot be a model's name",
             "",
             "Use up to 64 letters, digits, '_' and '-', beginning with a letter or digit.",
         )
     return slug
+
+
+def _is_slug(text: str) -> bool:
+    return bool(_SLUG.fullmatch(text)) and not _RESERVED.fullmatch(text) and ".." not in text
 
 
 def file_name(slug: str, format: str) -> str:
@@ -42,4 +47,10 @@ def file_name(slug: str, format: str) -> str:
 def parse(name: str) -> tuple[str, str] | None:
     """Return (slug, format) of a file name, or None if it is none of ours."""
     match = _FILE.fullmatch(name)
-    return (match[1], match[2]) if match else None
+    return (match[1], match[2]) if match and _is_slug(match[1]) else None
+
+
+def owner(name: str) -> str | None:
+    """Return the slug of a partial, staged or damaged file by its name, or None if it is none of ours."""
+    match = _LEFTOVER.fullmatch(name)
+    return match[2] if match and _is_slug(match[2]) else None

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace as changed
 from pathlib import Path
 
-from ..errors import CacheBusy, FileError, ModelFileCorrupted
+from ..errors import CacheNotReadable, FileError, ModelFileCorrupted
 from . import names
-from .commit import ensure_directory, publish, staged, write_bytes, writing
+from .commit import (
+    ensure_directory,
+    link,
+    publish,
+    reading,
+    remove,
+    settle,
+    staged,
+    write_bytes,
+)
 from .digest import Digest, Tick, damaged_leaves, digest_file
+from .locking import held
 from .manifest import FileRecord, Manifest, Stamp
 
 _PARTIAL, _LOCKS, _ASIDE, _USED = ".partial", ".locks", ".damaged", ".used"
+RESUMABLE = ".part"
+"""What a download adds to the name of the file that it will be; such a file is kept when it is interrupted."""
+_STALE = 7 * 86_400
+"""Seconds after which nobody comes back to an interrupted download or a damaged file."""
 
 
 class Store:
@@ -37,8 +52,9 @@ class Store:
         """Return {slug: {format: path}} of all models that have tensors or a manifest here, by name."""
         found: dict[str, dict[str, Path]] = {}
         try:
-            entries = sorted(os.scandir(self.root), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
+            with reading(self.root):
+                entries = sorted(os.scandir(self.root), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError, CacheNotReadable):
             return {}
         for entry in entries:
             parsed = names.parse(entry.name)
@@ -54,15 +70,36 @@ class Store:
         ------
         UnsafeFile, ModelFileCorrupted
             When its ``.pkl`` is no metadata.
+        CacheNotReadable
+            When it may not be read.
         """
+        path = self.path(slug, "pkl")
         try:
-            return Manifest.load(self.path(slug, "pkl"))
+            with reading(path):
+                manifest = Manifest.load(path)
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        return self._in_place(slug, manifest)
+
+    def _in_place(self, slug: str, manifest: Manifest) -> Manifest:
+        """Return the manifest whose files are in place, where a writer was killed between the ``.pkl`` and them."""
+        before = manifest.previous
+        if before is None or self._has_one_of(slug, manifest) or not self._has_one_of(slug, before):
+            return manifest
+        return before
+
+    def _has_one_of(self, slug: str, manifest: Manifest) -> bool:
+        return any(self._stamp(slug, format) == record.stamp for format, record in manifest.files.items())
+
+    def _stamp(self, slug: str, format: str) -> Stamp | None:
+        try:
+            return Stamp.of(self.path(slug, format))
+        except OSError:
             return None
 
     def known(self, slug: str) -> Manifest | None:
         """Return what is known of a model; None too when its ``.pkl`` is damaged: all in it can be found again."""
-        with suppress(FileError):
+        with suppress(FileError, CacheNotReadable):
             return self.manifest(slug)
         return None
 
@@ -76,7 +113,15 @@ class Store:
     def is_stamped(self, slug: str, format: str) -> bool:
         """Tell whether a file is, by size, time and inode, the one last verified."""
         record = self.record(slug, format)
-        return record is not None and record.stamp == Stamp.of(self.path(slug, format))
+        return record is not None and record.stamp == self._stamp(slug, format)
+
+    def is_left_over(self, slug: str, format: str) -> bool:
+        """Tell whether a file is one that its model's other files have replaced: a writer was killed on the way."""
+        manifest = self.known(slug)
+        before = manifest.previous.files.get(format) if manifest and manifest.previous else None
+        stamp = self._stamp(slug, format)
+        current = manifest.files.get(format) if manifest else None
+        return before is not None and before.stamp == stamp and (current is None or current.stamp != stamp)
 
     def verify(self, slug: str, format: str, tick: Tick | None = None) -> list[int]:
         """Read every byte of a recorded file; return the numbers of its damaged 1 MiB leaves.
@@ -87,6 +132,8 @@ class Store:
         ------
         ModelFileCorrupted
             When its size is wrong, or nothing is recorded to compare it with.
+        CacheNotReadable
+            When it may not be read.
         """
         path, record = self.path(slug, format), self.record(slug, format)
         if record is None:
@@ -100,7 +147,8 @@ class Store:
                 path,
                 "Run 'depthmap models repair'.",
             )
-        damaged = damaged_leaves(path, record.digest.leaves, stamp.size, tick)
+        with reading(path):
+            damaged = damaged_leaves(path, record.digest.leaves, stamp.size, tick)
         if not damaged and stamp != record.stamp:
             with suppress(Exception):  # a read-only or busy cache is verified again next time, no more
                 self.restamp(slug, format, record.digest, stamp)
@@ -110,70 +158,94 @@ class Store:
         """Record that the file with this stamp has this digest."""
         with self.lock(slug, timeout=1):
             manifest = self.known(slug)
-            if manifest and Stamp.of(self.path(slug, format)) == stamp:
+            if manifest and self._stamp(slug, format) == stamp:
                 self.write_manifest(slug, manifest.with_file(format, FileRecord(digest, stamp)))
 
     # -- changing it --------------------------------------------------------------------------------------
 
-    @contextmanager
-    def lock(self, slug: str, timeout: float | None = None) -> Iterator[None]:
-        """Hold the writers' lock of one model, over threads and processes; a thread that holds it may take it again.
+    def lock(
+        self, slug: str, timeout: float | None = None, waiting: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold the writers' lock of one model; see `locking.held`."""
+        path = self._folder(_LOCKS) / f"{slug}.lock"
+        return held(path, self.timeout if timeout is None else timeout, waiting)
 
-        Raises
-        ------
-        CacheBusy
-            When it cannot be had within the time-out.
-        CacheNotWritable
-            When the cache directory cannot be written.
-        """
-        import filelock
-
-        directory = ensure_directory(self.root / _LOCKS)
-        lock = filelock.FileLock(directory / f"{slug}.lock", is_singleton=True)
-        try:
-            with writing(directory):
-                lock.acquire(timeout=self.timeout if timeout is None else timeout)
-        except filelock.Timeout as error:
-            raise CacheBusy(
-                f"another process is writing {slug}",
-                self.root,
-                "Wait for it to end, or raise DEPTHMAP_TIMEOUT (seconds).",
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def _folder(self, name: str) -> Path:
+        """Return one of our folders; whoever may write to the cache may write to it."""
+        folder = self.root / name
+        if not folder.is_dir():
+            ensure_directory(folder)
+            with suppress(OSError):
+                folder.chmod(os.stat(self.root).st_mode & 0o7777)
+        return folder
 
     @contextmanager
     def staging(self, slug: str, format: str) -> Iterator[Path]:
         """Yield a path on the cache's disk to write a file to before `add`; what is left there is removed."""
-        with staged(self.root / _PARTIAL, names.file_name(slug, format)) as path:
+        with staged(self._folder(_PARTIAL), names.file_name(slug, format)) as path:
             yield path
+
+    def resumable(self, slug: str, format: str) -> Path:
+        """Return where the bytes of a download are gathered, over as many runs as it takes. Needs the lock."""
+        return self._folder(_PARTIAL) / (names.file_name(slug, format) + RESUMABLE)
 
     def add(
         self, manifest: Manifest, slug: str, format: str, source: Path, digest: Digest | None = None
     ) -> Manifest:
-        """Publish a staged file as a model's ``format``; return the manifest that knows it. Needs the lock.
+        """Publish a staged file as a model's ``format``; return the manifest that knows it. Needs the lock."""
+        return self.replace(manifest, slug, {format: (source, digest or digest_file(source))})
 
-        The file comes first, then the ``.pkl``: a process killed between the two leaves a whole file that is
-        verified at its first use.
+    def replace(self, manifest: Manifest, slug: str, sources: Mapping[str, tuple[Path, Digest]]) -> Manifest:
+        """Publish staged files as a model's; return the manifest that knows them. Needs the lock.
+
+        The ``.pkl`` is written first, and says what was before as long as that may still be in place; so a process
+        killed anywhere leaves the model as it was, or as it is to be (see `Manifest.previous`).
         """
-        digest = digest or digest_file(source)
-        target = self.path(slug, format)
-        publish(source, target)
-        updated = manifest.with_file(format, FileRecord(digest, Stamp.of(target)))
-        self.write_manifest(slug, updated)
-        return updated
+        before = self.known(slug)
+        records = {}
+        for format, (source, digest) in sources.items():
+            self._share(slug, format, source, digest)
+            settle(source)
+            records[format] = FileRecord(digest, Stamp.of(source))
+        after = changed(manifest, files={**manifest.files, **records}, previous=None)
+        replaces = before is not None and _differ(before, after)
+        transition = changed(after, previous=changed(before, previous=None)) if before and replaces else after
+        self.write_manifest(slug, transition)
+        for format, (source, _) in sources.items():
+            publish(source, self.path(slug, format))
+        if before and replaces:
+            for format in set(before.files) - set(after.files):
+                remove(self.path(slug, format))
+            self.write_manifest(slug, after)
+        return after
+
+    def _share(self, slug: str, format: str, source: Path, digest: Digest) -> None:
+        """Let a staged file be one with an equal, whole file of another name, where the disk has hard links."""
+        twins = (t for t in self.equal_files(digest) if t[:2] != (slug, format))
+        for _, _, twin in twins:
+            if not damaged_leaves(twin, digest.leaves, digest.size) and link(twin, source):
+                return
+
+    def equal_files(self, digest: Digest) -> Iterator[tuple[str, str, Path]]:
+        """Yield slug, format and path of the files that have this digest by their records and stamps."""
+        for slug, paths in self.files().items():
+            manifest = self.known(slug) if "pkl" in paths else None
+            for format, record in manifest.files.items() if manifest else ():
+                if record.digest == digest and record.stamp == self._stamp(slug, format):
+                    yield slug, format, self.path(slug, format)
 
     def write_manifest(self, slug: str, manifest: Manifest) -> None:
         """Replace a model's ``.pkl``. Needs the lock."""
-        write_bytes(self.path(slug, "pkl"), manifest.dumps(), self.root / _PARTIAL)
+        write_bytes(self.path(slug, "pkl"), manifest.dumps(), self._folder(_PARTIAL))
 
     def set_aside(self, slug: str, format: str) -> Path | None:
-        """Move a damaged file out of the way; return where it is now, or None if it is gone or cannot be moved."""
+        """Move a damaged file out of the way; return where it is now, or None if it is gone or cannot be moved.
+
+        What is recorded of it stays, so that its sound leaves can be used. Needs the lock.
+        """
         path = self.path(slug, format)
         try:
-            target = ensure_directory(self.root / _ASIDE) / f"{path.name}.{time.time_ns()}"
+            target = self._folder(_ASIDE) / f"{path.name}.{time.time_ns()}"
             os.replace(path, target)
         except Exception:  # a read-only cache keeps its damaged file; the load goes on without it
             return None
@@ -190,15 +262,7 @@ class Store:
 
         The ``.pkl`` goes last, so that a removal that was cut short is seen and can be repeated.
         """
-        removed = []
-        for format in names.FORMATS:
-            path = self.path(slug, format)
-            with writing(self.root):
-                try:
-                    path.unlink()
-                except FileNotFoundError:
-                    continue
-            removed.append(path)
+        removed = [path for path in (self.path(slug, format) for format in names.FORMATS) if remove(path)]
         with suppress(OSError):
             (self.root / _USED / slug).unlink()
         return removed
@@ -208,11 +272,10 @@ class Store:
     def litter(self, folder: str) -> list[tuple[str, Path]]:
         """Return (slug, path) of the files in ``.partial`` or ``.damaged`` that are ours."""
         try:
-            entries = list((self.root / folder).iterdir())
-        except (FileNotFoundError, NotADirectoryError):
+            entries = sorted(path for path in (self.root / folder).iterdir() if path.is_file())
+        except OSError:
             return []
-        parsed = ((names.parse(".".join(p.name.split(".")[:-1])), p) for p in sorted(entries) if p.is_file())
-        return [(ours[0], path) for ours, path in parsed if ours]
+        return [(slug, path) for path in entries if (slug := names.owner(path.name))]
 
     def partial(self) -> list[tuple[str, Path]]:
         """Return the partial files there are; those whose model's lock is free are nobody's."""
@@ -221,6 +284,25 @@ class Store:
     def aside(self) -> list[tuple[str, Path]]:
         """Return the damaged files that were set aside."""
         return self.litter(_ASIDE)
+
+    def set_aside_of(self, slug: str, format: str) -> list[Path]:
+        """Return the files of a model and format that were set aside, the latest first."""
+        prefix = names.file_name(slug, format) + "."
+        return [
+            path for owner, path in reversed(self.aside()) if owner == slug and path.name.startswith(prefix)
+        ]
+
+    def is_stale(self, path: Path) -> bool:
+        """Tell whether nobody will come back to a partial or damaged file that nobody is writing.
+
+        What can be resumed or mended is kept for a week; everything else has no use from the start.
+        """
+        useful = RESUMABLE in path.name or path.parent.name == _ASIDE
+        try:
+            age = time.time() - path.stat().st_mtime
+        except OSError:
+            return False
+        return not useful or age > _STALE
 
     def touch(self, slug: str) -> None:
         """Note that a model was used now; a cache that cannot be written does not mind."""
@@ -235,3 +317,13 @@ class Store:
             return (self.root / _USED / slug).stat().st_mtime
         except OSError:
             return 0.0
+
+
+def _differ(before: Manifest, after: Manifest) -> bool:
+    """Tell whether something that was recorded before is no longer what it was."""
+    if before.spec != after.spec:
+        return True
+    return any(
+        format not in after.files or after.files[format].digest != record.digest
+        for format, record in before.files.items()
+    )

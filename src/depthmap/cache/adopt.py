@@ -1,0 +1,176 @@
+"""Adoption: checkpoints that torch.hub or Hugging Face's tools have downloaded, taken into the cache."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import formats
+from ..catalog import ModelSpec
+from ..errors import CacheError, FileError, ModelFileCorrupted
+from ..store import Digest, Manifest, digest_file
+from ..store.commit import require_space
+from ..store.copying import link_or_copy
+from ..store.digest import LEAF
+from ..store.names import TENSOR_FORMATS
+from .budget import make_room, size_of
+from .check import check, whole_files
+from .fetch import provenance
+from .shelf import Shelf
+
+log = logging.getLogger("depthmap")
+_HUGGING_FACE = "https://huggingface.co/"
+_FILES = ("model.safetensors", "pytorch_model.bin")
+_Take = Callable[[Shelf, ModelSpec, Path, bool], str]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Adoption(NamedTuple):
+    """What became of one model.
+
+    ``status`` is "adopted" (with a dry run: would be), "cached" (it has a whole file, and was left alone) or "missing".
+    ``source`` is the file that was found; ``how`` is "linked", "copied" or "converted".
+    """
+
+    status: str
+    source: Path | None = None
+    how: str = ""
+
+
+def hub_directory() -> Path:
+    """Return where torch.hub keeps its checkpoints."""
+    home = os.environ.get("TORCH_HOME") or _user_cache() / "torch"
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def hugging_face_directory() -> Path:
+    """Return where Hugging Face's tools keep what they have downloaded."""
+    home = Path(os.environ.get("HF_HOME") or _user_cache() / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+
+
+def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
+    """Take a model that is on this machine already into the cache.
+
+    A checkpoint of torch.hub becomes the ``.pt``, hard-linked or copied; its SHA-256 must be the published one. Where
+    there is none, and the model has no whole file, its file in Hugging Face's cache becomes the ``.h5``: the tensors
+    are renamed, and that file's SHA-256 must be the one by which that cache names it. What does not hold is passed
+    over, with a warning.
+
+    Raises
+    ------
+    CacheError
+        When the cache cannot take it in: no room, no permission, another writer.
+    """
+    for source, wanted, take in _candidates(spec):
+        if _is_whole(shelf, spec, wanted, dry_run):
+            return Adoption("cached")
+        with nullcontext() if dry_run else shelf.store.lock(spec.slug):
+            if _is_whole(shelf, spec, wanted, dry_run):  # another process was quicker
+                return Adoption("cached")
+            try:
+                return Adoption("adopted", source, take(shelf, spec, source, dry_run))
+            except (FileError, OSError) as error:
+                log.warning("%s was not taken for %s: %s", source, spec.name, error)
+    return Adoption("cached" if _is_whole(shelf, spec, TENSOR_FORMATS, dry_run) else "missing")
+
+
+def _candidates(spec: ModelSpec) -> Iterator[tuple[Path, tuple[str, ...], _Take]]:
+    """Yield files that may be the model, the formats that would make them superfluous, and how each is taken."""
+    for name in spec.hub_names if spec.sha256 else ():
+        path = hub_directory() / name
+        if size_of(path) == spec.bytes:
+            yield path, ("pt",), _take_published
+    folder = hugging_face_directory() / f"models--{spec.hf_repo.replace('/', '--')}" / "snapshots"
+    for name in _FILES if spec.hf_repo else ():
+        blobs = {os.path.realpath(path): path for path in sorted(folder.glob(f"*/{name}"))}
+        for blob, path in blobs.items():
+            if size_of(Path(blob)):
+                yield path, TENSOR_FORMATS, _take_converted
+
+
+def _is_whole(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str], dry_run: bool) -> bool:
+    """Tell whether the model has a whole file in one of the ``wanted`` formats; damaged ones make way, if they may."""
+    if not dry_run:
+        return bool(whole_files(shelf, spec, wanted))
+    for place, format in product(shelf.places, wanted):
+        with suppress(FileError, CacheError, OSError):
+            if check(place, spec, format):
+                return True
+    return False
+
+
+def _take_published(shelf: Shelf, spec: ModelSpec, source: Path, dry_run: bool) -> str:
+    if dry_run:
+        _published(spec, source)
+        return ""
+    with shelf.store.staging(spec.slug, "pt") as staged:
+        how = link_or_copy(source, staged)
+        digest = _published(
+            spec, staged
+        )  # of the bytes that the cache will have, whatever becomes of the source
+        make_room(shelf, spec, digest.size)
+        manifest = _manifest(shelf, spec, provenance(str(source), digest.sha256, "adopted"))
+        shelf.store.add(manifest, spec.slug, "pt", staged, digest)
+    return how
+
+
+def _published(spec: ModelSpec, path: Path) -> Digest:
+    digest = digest_file(path)
+    if digest.sha256 != spec.sha256:
+        raise ModelFileCorrupted(
+            "its SHA-256 is not the published one", path, "Remove it: torch.hub gets it again."
+        )
+    return digest
+
+
+def _take_converted(shelf: Shelf, spec: ModelSpec, source: Path, dry_run: bool) -> str:
+    from .. import networks
+    from ..networks import huggingface
+
+    huggingface.sources(formats.scan(source).shapes, spec.network)  # before a gigabyte is hashed
+    digest = _named(source)
+    if dry_run:
+        return ""
+    tensors = huggingface.convert(formats.load(source), spec.network)
+    networks.fill(networks.build(spec.network), tensors)
+    make_room(shelf, spec, digest.size)
+    require_space(shelf.store.root, digest.size + LEAF)  # an .h5 is larger by its headers
+    origin = provenance(_HUGGING_FACE + spec.hf_repo, digest.sha256, "converted from the Hugging Face cache")
+    with shelf.store.staging(spec.slug, "h5") as staged:
+        formats.get("h5").save(tensors, staged, spec.as_metadata())
+        shelf.store.add(_manifest(shelf, spec, origin), spec.slug, "h5", staged)
+    return "converted"
+
+
+def _named(source: Path) -> Digest:
+    """Return the digest of a file of Hugging Face's cache, which is the name of the blob that it links to.
+
+    Where links are not to be had that cache keeps plain files, and nothing says what their bytes should be.
+    """
+    digest = digest_file(source)
+    name = Path(os.path.realpath(source)).name
+    if not _SHA256.fullmatch(name):
+        log.warning(
+            "%s: nothing tells its SHA-256; it is taken by the names and shapes of its tensors", source
+        )
+    elif digest.sha256 != name:
+        raise ModelFileCorrupted(
+            "its SHA-256 is not the one in its name", source, "Remove it: Hugging Face's tools get it again."
+        )
+    return digest
+
+
+def _manifest(shelf: Shelf, spec: ModelSpec, origin: dict[str, str]) -> Manifest:
+    known = shelf.store.known(spec.slug) or Manifest(spec)
+    return Manifest(spec, origin, known.files, known.pinned)

@@ -1,0 +1,183 @@
+"""A URL as a stream of bytes from some position on: over HTTP, from a file, through fsspec."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .failures import lasting, passing, refused, translated
+from .ranges import parse_content_range, range_header, strong_etag
+from .sources import Source
+
+if TYPE_CHECKING:
+    import httpx
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a source answers: its bytes from ``start`` on, in ``blocks``.
+
+    ``shared`` says that other parts may be asked for at the same time, and will be of the same file: the server
+    takes ranges and gave a strong ETag. ``abort`` ends a read that waits, from another thread.
+    """
+
+    start: int
+    blocks: Iterator[bytes]
+    size: int = 0
+    etag: str = ""
+    shared: bool = False
+    abort: Callable[[], None] = lambda: None
+
+
+class Reader:
+    """Opens sources; what connections it makes are kept until `close`.
+
+    ``size`` is the file's (0: unknown), ``timeout`` the seconds to wait for a connection and for each next byte.
+    """
+
+    def __init__(self, size: int, timeout: float) -> None:
+        self.size = size
+        self.timeout = timeout
+        self._client: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client:
+            self._client.close()
+
+    def open(self, source: Source, start: int, end: int | None) -> AbstractContextManager[Reply]:
+        """Ask a source for the bytes from ``start`` to before ``end``; it may answer from another start.
+
+        Raises
+        ------
+        DownloadError
+            In one of the kinds of `failures`.
+        """
+        openers = {"file": self._open_file, "http": self._open_http, "https": self._open_http}
+        return openers.get(source.scheme, self._open_remote)(source, start, end)
+
+    # -- HTTP ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _open_http(self, source: Source, start: int, end: int | None) -> Iterator[Reply]:
+        headers = {"Accept-Encoding": "identity"}
+        partly = source.takes_ranges and (start > 0 or (end is not None and end != self.size))
+        if partly:
+            headers["Range"] = range_header(start, end if end != self.size else None)
+            if source.etag:
+                headers["If-Range"] = source.etag
+        with (
+            translated(source.url, self.timeout),
+            self._http(source.url).stream("GET", source.url, headers=headers) as response,
+        ):
+            yield self._reply(response, source, start if partly else 0)
+
+    def _http(self, url: str) -> httpx.Client:
+        import httpx
+
+        if self._client is None:
+            try:
+                self._client = httpx.Client(timeout=self.timeout, follow_redirects=True)
+            except (ValueError, httpx.InvalidURL, ImportError) as error:
+                raise lasting(
+                    f"the proxy that the environment names cannot be used ({error})", url
+                ) from error
+        return self._client
+
+    def _reply(self, response: httpx.Response, source: Source, start: int) -> Reply:
+        etag = strong_etag(response.headers.get("ETag", ""))
+        encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
+        size = start_of = 0
+        if response.status_code == 206:
+            start_of, size = self._check_range(response, source, start, encoded)
+        elif response.status_code == 200:
+            size = 0 if encoded else self._check_length(response, source)
+        elif response.status_code == 416:
+            self._check_refusal(response, source)
+        else:
+            raise refused(response, source.url)
+        takes = response.status_code == 206 or response.headers.get("Accept-Ranges", "").lower() == "bytes"
+        shared = bool(takes and etag and size and source.takes_ranges and not encoded)
+        return Reply(start_of, response.iter_bytes(), size, etag, shared, lambda: _shut(response))
+
+    def _check_range(
+        self, response: httpx.Response, source: Source, start: int, encoded: bool
+    ) -> tuple[int, int]:
+        stated = parse_content_range(response.headers.get("Content-Range", ""))
+        if stated and self.size and stated.total not in (None, self.size):
+            raise lasting(f"its file has {stated.total} bytes, {self.size} are expected", source.url)
+        if not stated or stated.first != start or encoded:
+            source.takes_ranges = False
+            raise passing(f"it answered a range with another one (wanted from byte {start})", source.url)
+        return start, stated.total or self.size
+
+    def _check_refusal(self, response: httpx.Response, source: Source) -> None:
+        """Find out what a 416 means: a file that ends earlier, or a server that cannot do ranges."""
+        stated = parse_content_range(response.headers.get("Content-Range", ""))
+        if stated and self.size and stated.total != self.size:
+            raise lasting(f"its file has {stated.total} bytes, {self.size} are expected", source.url)
+        if not source.takes_ranges:
+            raise refused(response, source.url)
+        source.takes_ranges = False
+        raise passing("it refused a range of the file (416)", source.url)
+
+    def _check_length(self, response: httpx.Response, source: Source) -> int:
+        length = response.headers.get("Content-Length", "")
+        if not re.fullmatch(r"\d{1,18}", length):
+            return 0
+        if self.size and int(length) != self.size:
+            kind = response.headers.get("Content-Type", "unknown type")
+            raise lasting(f"it offers {length} bytes ({kind}), the file has {self.size}", source.url)
+        return int(length)
+
+    # -- files, and whatever fsspec knows -------------------------------------------------------------------
+
+    @contextmanager
+    def _open_file(self, source: Source, start: int, end: int | None) -> Iterator[Reply]:
+        from urllib.request import url2pathname  # slow to import, and only file:// needs it
+
+        path = Path(url2pathname(urlsplit(source.url).path))
+        try:
+            with path.open("rb") as file:
+                yield self._seekable(file, source, start, path.stat().st_size)
+        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            raise lasting(str(error.strerror), source.url) from error
+
+    @contextmanager
+    def _open_remote(self, source: Source, start: int, end: int | None) -> Iterator[Reply]:
+        try:
+            import fsspec
+        except ImportError as error:
+            raise lasting(
+                f"{source.scheme}:// needs fsspec: run pip install 'depthmap[remote]'", source.url
+            ) from error
+        try:
+            with fsspec.open(source.url, "rb", cache_type="readahead").open() as file:
+                yield self._seekable(file, source, start, int(getattr(file, "size", 0) or 0))
+        except (FileNotFoundError, PermissionError, ValueError, ImportError) as error:
+            raise lasting(f"{type(error).__name__}: {error}", source.url) from error
+        except OSError as error:
+            raise passing(f"{type(error).__name__}: {error}", source.url) from error
+
+    def _seekable(self, file: IO[bytes], source: Source, start: int, size: int) -> Reply:
+        if self.size and size and size != self.size:
+            raise lasting(f"it offers {size} bytes, the file has {self.size}", source.url)
+        file.seek(start)
+        return Reply(start, iter(lambda: file.read(_BLOCK), b""), size)
+
+
+def _shut(response: httpx.Response) -> None:
+    """Wake whoever waits for bytes of this reply: they see the connection end."""
+    stream: Any = response.extensions.get("network_stream")
+    connection: socket.socket | None = stream.get_extra_info("socket") if stream else None
+    if connection:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)

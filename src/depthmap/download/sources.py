@@ -1,0 +1,53 @@
+"""Where a file may be, and in which order it is asked for there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..errors import DepthmapError
+
+
+def sources(url: str, path: str, mirrors: Sequence[str]) -> list[str]:
+    """Return the URLs at which a checkpoint may be, mirrors first.
+
+    A mirror may keep the folders of the releases (``v3/dpt_large_384.pt``) or the plain file (``dpt_large_384.pt``).
+    """
+    plain = path.rsplit("/", 1)[-1]
+    candidates = [mirror + part for mirror in mirrors for part in (path, plain)]
+    return list(dict.fromkeys([*candidates, url]))
+
+
+def allowed(urls: Sequence[str], *, offline: bool) -> list[str]:
+    """Return the URLs that may be asked: offline, only those of files."""
+    return [url for url in urls if url.lower().startswith("file:") or not offline]
+
+
+def shown(url: str) -> str:
+    """Return a URL as messages may show it: without the user name, the password and the query it may carry."""
+    head = url.split("?", 1)[0]
+    return re.sub(r"(?<=://)[^/@]*@", "", head)
+
+
+@dataclass
+class Source:
+    """One URL, and what was learnt of it during a download."""
+
+    url: str
+    etag: str = ""
+    """The strong ETag of the bytes that came from here, or ""."""
+    takes_ranges: bool = True
+    failure: DepthmapError | None = None
+    """Why nothing more is asked of it; None while it may give the file."""
+
+    @property
+    def scheme(self) -> str:
+        """The URL's scheme, in lower case."""
+        return urlsplit(self.url).scheme.lower()
+
+    @property
+    def name(self) -> str:
+        """The URL as messages may show it."""
+        return shown(self.url)

@@ -1,0 +1,70 @@
+"""Opening files that may be anything: only regular ones are read, and no open ever waits."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import ModelFileCorrupted, UnrecognisedFile
+
+# O_NONBLOCK: opening a FIFO would wait for its other end, O_BINARY: Windows would translate line ends.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, unbuffered.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When it is a directory, a FIFO, a device, a socket, or a link that leads back to itself.
+    OSError
+        When the system does not let it be opened, `FileNotFoundError` among them.
+    """
+    _require_regular(os.stat(path), path)  # first, since to open some devices is to act on them
+    descriptor = os.open(path, _FLAGS)
+    try:
+        _require_regular(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, "rb", buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file that has at most ``limit`` bytes.
+
+    Raises
+    ------
+    ModelFileCorrupted
+        When it has more.
+    UnrecognisedFile, OSError
+        See `open_regular`.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > limit else read_exactly(file, 0, size)
+    if size > limit:
+        raise ModelFileCorrupted(
+            f"it has {size} bytes, where {limit} are more than enough", path, "Use another file."
+        )
+    return data
+
+
+def read_exactly(file: BinaryIO, start: int, length: int) -> bytes:
+    """Return ``length`` bytes from ``start`` on; fewer where the file ends, none where it has no such place."""
+    if not 0 <= start < 1 << 63:
+        return b""
+    file.seek(start)
+    parts = []  # an unbuffered read may give fewer than asked for
+    while length and (part := file.read(length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _require_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnrecognisedFile("it is no regular file", path, "Name a file that holds a model.")
