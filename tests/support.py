@@ -8,10 +8,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from depthmap.store import FileRecord, Stamp, Store, names
 
 GOLDENS = Path(__file__).parent / "data" / "goldens"
 PHOTO = Path(__file__).parents[1] / "examples" / "china.jpg"
@@ -75,3 +79,19 @@ def flip(path: Path, position: int) -> None:
         byte = file.read(1)[0]
         file.seek(position)
         file.write(bytes([byte ^ 1]))
+
+
+@contextmanager
+def rot(path: Path) -> Iterator[None]:
+    """Let what is done to a file of the cache go unnoticed by its stamp, as what a disk does to it would.
+
+    No program can set a file's ctime, so the record is set to the stamp that the file has in the end.
+    """
+    yield
+    store = Store(path.parent)
+    slug, format = names.parse(path.name) or ("", "")
+    manifest = store.known(slug)
+    assert manifest
+    record = FileRecord(manifest.files[format].digest, Stamp.of(path))
+    with store.lock(slug):
+        store.write_manifest(slug, manifest.with_file(format, record))

@@ -20,7 +20,7 @@ from depthmap.errors import (
     UnsafeFile,
     UsageError,
 )
-from support import FileServer, flip, sha256, write_catalog
+from support import FileServer, flip, rot, sha256, write_catalog
 
 
 @pytest.fixture
@@ -241,9 +241,8 @@ def test_a_file_of_the_same_name_in_capitals_and_other_bytes_is_kept(cache: Mode
 def test_verify_places_damage_and_changes_nothing(cache: ModelCache) -> None:
     cache.download("small")
     path = cache.cache_dir / "midas_small.pt"
-    status = path.stat()
-    flip(path, 3 << 20)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # what bit-rot does
+    with rot(path):
+        flip(path, 3 << 20)
     results = {entry["format"]: entry for entry in cache.verify("small")}
     assert not results["pt"]["ok"]
     assert "the first is 3" in results["pt"]["error"]

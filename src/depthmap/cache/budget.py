@@ -87,7 +87,7 @@ def evict(shelf: Shelf, max_bytes: int, *, dry_run: bool = False, spare: str = "
             continue
         if not dry_run:
             try:
-                with shelf.store.lock(model.slug, timeout=0.1):
+                with shelf.store.lock_to_free(model.slug, timeout=0.1):
                     shelf.store.remove(model.slug)
             except CacheBusy:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from .. import formats
 from ..catalog import ModelSpec
 from ..download import Partial, Progress, allowed, complete, download, sources
-from ..errors import DownloadError, ModelUnavailable, UsageError
+from ..errors import CacheError, DownloadError, ModelUnavailable, UsageError
 from ..store import Digest, Manifest
 from ..store.commit import free_space, remove, require_space
 from ..store.digest import LEAF
@@ -47,6 +47,9 @@ def fetch(
     """
     _known_formats(wanted)
     if len(found := whole_files(shelf, spec, wanted)) == len(set(wanted)):
+        if any(slug == spec.slug for slug, _ in shelf.store.partial()):
+            with suppress(CacheError), shelf.store.lock_to_free(spec.slug, timeout=0):
+                _sweep(shelf, spec)
         return found
     if not shelf.cached(spec.slug):
         source_urls(shelf, spec)  # before a directory is made for nothing
@@ -204,6 +207,7 @@ def _download(
     if "h5" in wanted and "pt" not in wanted:
         return {"h5": convert(shelf, spec, target, "h5", progress, manifest)}
     store.add(manifest, spec.slug, "pt", target, digest)
+    partial.discard_journal()
     return {"pt": store.path(spec.slug, "pt")}
 
 

@@ -57,6 +57,7 @@ def mend(
     manifest = store.known(spec.slug)
     if manifest is not None:
         store.add(manifest, spec.slug, format, target, digest)
+    partial.discard_journal()
     return {"leaves": lost, "bytes_fetched": partial.received}
 
 

@@ -89,7 +89,7 @@ def optimize(shelf: Shelf, progress: Progress | None = None, *, dry_run: bool = 
 def _locked(shelf: Shelf, slug: str, tally: _Tally, action: Callable[[], None]) -> None:
     """Act while nobody else writes the model; what somebody is writing is left alone."""
     try:
-        with shelf.store.lock(slug, timeout=0.1):
+        with shelf.store.lock_to_free(slug, timeout=0.1):
             action()
     except CacheBusy:
         return

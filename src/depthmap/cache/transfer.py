@@ -60,6 +60,12 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
             target,
             f"Use one of {', '.join(EXPORTS)}.",
         )
+    try:
+        target.exists()
+    except OSError as error:  # a name too long, a directory that may not be entered
+        raise ExportError(
+            f"the model cannot be written there: {error.strerror}", target, "Choose another place."
+        ) from error
     if target.is_dir() or not target.parent.is_dir():
         what = "it is a directory" if target.is_dir() else "its directory does not exist"
         raise ExportError(
@@ -95,6 +101,16 @@ def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str,
         shutil.copyfile(cached[format], target)
     else:
         formats.get(format).save(formats.load(source), target, spec.as_metadata())
+
+
+def _is_taken(shelf: Shelf, slug: str, sha256: str) -> bool:
+    """Tell whether a model has a name; not if an import of the same file was cut short, and can go on."""
+    there = shelf.cached(slug)
+    known = shelf.store.known(slug)
+    unfinished = (
+        known is not None and known.provenance.get("sha256") == sha256 and not set(known.files) <= set(there)
+    )
+    return bool(set(there) & set(TENSOR_FORMATS)) and not unfinished
 
 
 def import_file(
@@ -140,8 +156,7 @@ def import_file(
                 source,
                 "Choose another --name.",
             )
-        taken = set(shelf.cached(slug)) & set(TENSOR_FORMATS)  # a .pkl alone is what a killed import left
-        if taken and not catalogued and not replace:
+        if _is_taken(shelf, slug, digest.sha256) and not catalogued and not replace:
             raise UsageError(
                 f"the cache has a model {slug!r}",
                 source,
@@ -162,6 +177,6 @@ def import_file(
                     shutil.copyfile(source, temporary)
                 else:
                     formats.get(target).save(tensors, temporary, spec.as_metadata())
-                staged[target] = (temporary, digest_file(temporary))
+                staged[target] = temporary
             shelf.store.replace(manifest, slug, staged)
     return spec

@@ -159,7 +159,7 @@ def clear(shelf: Shelf) -> list[Path]:
 
 def delete(shelf: Shelf, slug: str) -> list[Path]:
     """Remove one model's files, partial and damaged ones too; return what went."""
-    with shelf.store.lock(slug):
+    with shelf.store.lock_to_free(slug):
         litter = [path for owner, path in [*shelf.store.partial(), *shelf.store.aside()] if owner == slug]
         return shelf.store.remove(slug) + [path for path in litter if remove(path)]
 

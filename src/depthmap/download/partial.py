@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..store import Digest, digest_file
-from ..store.commit import writing
+from ..store.commit import allow_owner, writing
 from ..store.digest import LEAF, expected_leaf, leaves_of
 
 JOURNAL = ".journal"
@@ -51,7 +51,9 @@ class Partial:
         with writing(path.parent):
             self._recall()
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            allow_owner(path)
             self._log = self._journal.open("ab", buffering=0)
+            allow_owner(self._journal)
             os.ftruncate(self._file, size if self._leaves else 0)
             self._note(schema=_SCHEMA, size=size, sha256=sha256)
         self.resumed = self.done

@@ -325,6 +325,7 @@ def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> int:
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that even a data set never written has its place
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)  # so that equal tensors are equal files
     kind = h5py.h5t.py_create(np.dtype(dtype).newbyteorder("<"), logical=True)
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,7 +124,9 @@ def is_remote(path: Path, table: str | None = None) -> bool:
         before, _, after = line.partition(" - ")
         if len(before.split()) < 5 or not after:
             continue
-        point = before.split()[4].encode("latin-1", "replace").decode("unicode_escape")  # \040 is a space
+        point = re.sub(
+            r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4]
+        )  # \040 is a space
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, after.split()[0]

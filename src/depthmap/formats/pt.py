@@ -110,7 +110,32 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     """Write a flat state dict in torch's zip format; ``metadata`` has no place in it and is not written."""
     import torch
 
-    torch.save(
-        collections.OrderedDict((name, tensor.detach().contiguous()) for name, tensor in tensors.items()),
-        path,
-    )
+    state = collections.OrderedDict((name, tensor.detach().contiguous()) for name, tensor in tensors.items())
+    with path.open("wb") as file:
+        sink = _Sink(file)
+        try:
+            torch.save(state, sink)  # type: ignore[arg-type]  # it uses no more of a file than `_Sink` has
+        except Exception as error:  # torch tells only that the archive's position is not the expected one
+            raise (sink.failure or error) from None
+
+
+class _Sink:
+    """A file that remembers why it could not be written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError as error:
+            self.failure = error
+            raise

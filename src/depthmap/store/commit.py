@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ _MAKE_ROOM = (
     "(DEPTHMAP_CACHE_DIR moves the cache)."
 )
 _LONGEST_NAME = 120
+_STAGED = re.compile(r".*\.(\d{1,10})-[0-9a-f]{8}")
 _NO_ACCESS = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP,
     errno.ENAMETOOLONG, errno.EIO,
@@ -85,6 +87,11 @@ def ensure_directory(path: Path) -> Path:
     return path
 
 
+def allow_owner(path: Path) -> None:
+    """Let the owner of a file read and write it, whatever the umask was when it was made."""
+    _grant(path, stat.S_IRUSR | stat.S_IWUSR)
+
+
 def _grant(path: Path, bits: int) -> None:
     """Add permissions that an odd umask took from the owner."""
     mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -131,6 +138,12 @@ def staged(directory: Path, name: str) -> Iterator[Path]:
             path.unlink()
 
 
+def is_forsaken(path: Path) -> bool:
+    """Tell whether a file is one that `staged` gave to another process, which holds it no longer if it took a lock."""
+    match = _STAGED.fullmatch(path.name)
+    return match is not None and int(match[1]) != os.getpid()
+
+
 def publish(source: Path, target: Path) -> None:
     """Make ``source`` appear as ``target``, whole: fsync, rename, fsync of the directory.
 
@@ -145,7 +158,7 @@ def publish(source: Path, target: Path) -> None:
 def settle(path: Path) -> None:
     """See that a file's bytes are on the disk, and that its owner may read it."""
     with writing(path):
-        _grant(path, stat.S_IRUSR | stat.S_IWUSR)
+        allow_owner(path)
         _sync(path, os.O_RDWR)
 
 

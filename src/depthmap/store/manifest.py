@@ -19,17 +19,30 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Stamp(NamedTuple):
-    """What of a file's status changes when its bytes do."""
+    """What of a file's status changes when its bytes do.
+
+    Programs can set ``mtime_ns`` back, and some do. ``ctime_ns`` they cannot; but renaming changes it too, so of a file
+    that is yet to be renamed it is not known (0), and such a stamp vouches for which file it is, not for its bytes.
+    """
 
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int = 0
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
         """Return the stamp that the file has now."""
         status = os.stat(path)
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+    def staged(self) -> Stamp:
+        """Return the stamp as far as it holds when the file is renamed."""
+        return self._replace(ctime_ns=0)
+
+    def is_same_file(self, other: Stamp | None) -> bool:
+        """Tell whether both are of one file, whose name or links may have changed since."""
+        return other is not None and self[:3] == other[:3]
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,7 @@ def _spec(data: Mapping[str, Any], path: Path) -> ModelSpec:
 
 def _record(entry: Mapping[str, Any]) -> FileRecord:
     size, sha256, leaves, stamp = (entry[key] for key in ("size", "sha256", "leaves", "stamp"))
-    if not all(type(n) is int for n in (size, *stamp)) or size < 0 or len(stamp) != len(Stamp._fields):
+    if not all(type(n) is int for n in (size, *stamp)) or size < 0 or len(stamp) not in (3, 4):
         raise TypeError("sizes and stamps are whole numbers")
     if type(leaves) is not bytes or len(leaves) != -(-size // LEAF) * 32:
         raise ValueError("the leaf digests do not fit the size")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace as changed
 from pathlib import Path
 
-from ..errors import CacheNotReadable, FileError, ModelFileCorrupted
+from ..errors import CacheError, CacheNotReadable, FileError, InsufficientDiskSpace, ModelFileCorrupted
 from . import names
 from .commit import (
     ensure_directory,
+    is_forsaken,
     link,
     publish,
     reading,
@@ -20,6 +21,7 @@ from .commit import (
     settle,
     staged,
     write_bytes,
+    writing,
 )
 from .digest import Digest, Tick, damaged_leaves, digest_file
 from .locking import held
@@ -89,7 +91,8 @@ class Store:
         return before
 
     def _has_one_of(self, slug: str, manifest: Manifest) -> bool:
-        return any(self._stamp(slug, format) == record.stamp for format, record in manifest.files.items())
+        records = manifest.files.items()
+        return any(record.stamp.is_same_file(self._stamp(slug, format)) for format, record in records)
 
     def _stamp(self, slug: str, format: str) -> Stamp | None:
         try:
@@ -111,7 +114,7 @@ class Store:
         return manifest.files.get(format) if manifest else None
 
     def is_stamped(self, slug: str, format: str) -> bool:
-        """Tell whether a file is, by size, time and inode, the one last verified."""
+        """Tell whether a file is, by size, times and inode, the one last verified."""
         record = self.record(slug, format)
         return record is not None and record.stamp == self._stamp(slug, format)
 
@@ -121,7 +124,8 @@ class Store:
         before = manifest.previous.files.get(format) if manifest and manifest.previous else None
         stamp = self._stamp(slug, format)
         current = manifest.files.get(format) if manifest else None
-        return before is not None and before.stamp == stamp and (current is None or current.stamp != stamp)
+        replaced = before is not None and before.stamp.is_same_file(stamp)
+        return replaced and (current is None or not current.stamp.is_same_file(stamp))
 
     def verify(self, slug: str, format: str, tick: Tick | None = None) -> list[int]:
         """Read every byte of a recorded file; return the numbers of its damaged 1 MiB leaves.
@@ -163,20 +167,38 @@ class Store:
 
     # -- changing it --------------------------------------------------------------------------------------
 
+    @contextmanager
     def lock(
         self, slug: str, timeout: float | None = None, waiting: Callable[[], None] | None = None
-    ) -> AbstractContextManager[None]:
-        """Hold the writers' lock of one model; see `locking.held`."""
+    ) -> Iterator[None]:
+        """Hold the writers' lock of one model (see `locking.held`), and clear up after writers that were killed."""
         path = self._folder(_LOCKS) / f"{slug}.lock"
-        return held(path, self.timeout if timeout is None else timeout, waiting)
+        with held(path, self.timeout if timeout is None else timeout, waiting):
+            for owner, staged_file in self.partial():
+                if owner == slug and is_forsaken(staged_file):
+                    with suppress(OSError):
+                        staged_file.unlink()
+            yield
+
+    @contextmanager
+    def lock_to_free(self, slug: str, timeout: float | None = None) -> Iterator[None]:
+        """Hold the writers' lock of one model in order to remove something.
+
+        On a disk so full that not even a lock's file can be made, it does without: else nothing could be freed.
+        """
+        with ExitStack() as stack:
+            with suppress(InsufficientDiskSpace):
+                stack.enter_context(self.lock(slug, timeout))
+            yield
 
     def _folder(self, name: str) -> Path:
         """Return one of our folders; whoever may write to the cache may write to it."""
         folder = self.root / name
-        if not folder.is_dir():
-            ensure_directory(folder)
-            with suppress(OSError):
-                folder.chmod(os.stat(self.root).st_mode & 0o7777)
+        with writing(folder):
+            if not folder.is_dir():
+                ensure_directory(folder)
+                with suppress(OSError):
+                    folder.chmod(os.stat(self.root).st_mode & 0o7777)
         return folder
 
     @contextmanager
@@ -193,37 +215,48 @@ class Store:
         self, manifest: Manifest, slug: str, format: str, source: Path, digest: Digest | None = None
     ) -> Manifest:
         """Publish a staged file as a model's ``format``; return the manifest that knows it. Needs the lock."""
-        return self.replace(manifest, slug, {format: (source, digest or digest_file(source))})
+        return self.replace(manifest, slug, {format: source}, {format: digest} if digest else {})
 
-    def replace(self, manifest: Manifest, slug: str, sources: Mapping[str, tuple[Path, Digest]]) -> Manifest:
+    def replace(
+        self,
+        manifest: Manifest,
+        slug: str,
+        sources: Mapping[str, Path],
+        digests: Mapping[str, Digest] | None = None,
+    ) -> Manifest:
         """Publish staged files as a model's; return the manifest that knows them. Needs the lock.
 
         The ``.pkl`` is written first, and says what was before as long as that may still be in place; so a process
-        killed anywhere leaves the model as it was, or as it is to be (see `Manifest.previous`).
+        killed anywhere leaves the model as it was, or as it is to be (see `Manifest.previous`). It is written again
+        when the files are in place, with the stamps that they have there.
         """
         before = self.known(slug)
         records = {}
-        for format, (source, digest) in sources.items():
-            self._share(slug, format, source, digest)
+        for format, source in sources.items():
             settle(source)
-            records[format] = FileRecord(digest, Stamp.of(source))
+            digest = (digests or {}).get(format) or digest_file(source)
+            self._share(slug, format, source, digest)
+            records[format] = FileRecord(digest, Stamp.of(source).staged())
         after = changed(manifest, files={**manifest.files, **records}, previous=None)
         replaces = before is not None and _differ(before, after)
         transition = changed(after, previous=changed(before, previous=None)) if before and replaces else after
         self.write_manifest(slug, transition)
-        for format, (source, _) in sources.items():
+        for format, source in sources.items():
             publish(source, self.path(slug, format))
-        if before and replaces:
-            for format in set(before.files) - set(after.files):
-                remove(self.path(slug, format))
-            self.write_manifest(slug, after)
+        for format in set(before.files) - set(after.files) if before else ():
+            remove(self.path(slug, format))
+        stamped = {f: FileRecord(r.digest, Stamp.of(self.path(slug, f))) for f, r in records.items()}
+        after = changed(after, files={**after.files, **stamped})
+        self.write_manifest(slug, after)
         return after
 
     def _share(self, slug: str, format: str, source: Path, digest: Digest) -> None:
         """Let a staged file be one with an equal, whole file of another name, where the disk has hard links."""
         twins = (t for t in self.equal_files(digest) if t[:2] != (slug, format))
-        for _, _, twin in twins:
+        for other, kind, twin in twins:
             if not damaged_leaves(twin, digest.leaves, digest.size) and link(twin, source):
+                with suppress(CacheError):  # the link changed its ctime; else it is hashed at its next use
+                    self.restamp(other, kind, digest, Stamp.of(twin))
                 return
 
     def equal_files(self, digest: Digest) -> Iterator[tuple[str, str, Path]]:
