@@ -11,7 +11,7 @@ from .. import formats
 from ..catalog import ModelSpec
 from ..errors import CacheBusy, CacheError, CacheNotReadable, FileError, ModelFileCorrupted
 from ..store import FileRecord, Manifest, Stamp, digest_file
-from ..store.commit import reading
+from ..store.commit import is_file, reading
 from ..store.names import TENSOR_FORMATS
 from .shelf import Shelf
 
@@ -43,7 +43,7 @@ def check(
     """
     path = shelf.store.path(spec.slug, format)
     with reading(path):
-        if not path.is_file() or shelf.store.is_left_over(spec.slug, format):
+        if not is_file(path) or shelf.store.is_left_over(spec.slug, format):
             return None
         if shelf.store.record(spec.slug, format) is None:
             _vouch(shelf, spec, format, path)

@@ -49,7 +49,7 @@ def fetch(
     if len(found := whole_files(shelf, spec, wanted)) == len(set(wanted)):
         if any(slug == spec.slug for slug, _ in shelf.store.partial()):
             with suppress(CacheError), shelf.store.lock_to_free(spec.slug, timeout=0):
-                _sweep(shelf, spec)
+                sweep(shelf, spec)
         return found
     if not shelf.cached(spec.slug):
         source_urls(shelf, spec)  # before a directory is made for nothing
@@ -62,7 +62,7 @@ def fetch(
             found |= _download(shelf, spec, missing, progress, cancel)
         for name in [name for name in missing if name not in found]:
             found[name] = convert(shelf, spec, shelf.cached(spec.slug)["pt"], name, progress)
-        _sweep(shelf, spec)
+        sweep(shelf, spec)
     return {name: found[name] for name in wanted}
 
 
@@ -91,7 +91,7 @@ def _allocated(path: Path) -> int:
     return min(status.st_size, getattr(status, "st_blocks", 0) * 512)
 
 
-def _sweep(shelf: Shelf, spec: ModelSpec) -> None:
+def sweep(shelf: Shelf, spec: ModelSpec) -> None:
     """Remove what is of no use now that the files are whole: parts, and damaged ones. Needs the lock."""
     for slug, path in [*shelf.store.partial(), *shelf.store.aside()]:
         if slug == spec.slug:

@@ -14,6 +14,7 @@ from ..catalog import ModelSpec, find, with_file
 from ..errors import FileError, UnknownModel, UsageError
 from ..settings import Settings
 from ..store import Manifest, Store
+from ..store.commit import is_file
 from ..store.names import FORMATS, slug_of
 
 
@@ -106,7 +107,7 @@ class Shelf:
         for place in self.places:
             for name in FORMATS:
                 path = place.store.path(slug, name)
-                if name not in found and _is_file(path):
+                if name not in found and is_file(path):
                     found[name] = path
         return found
 
@@ -117,13 +118,6 @@ def _is_writable(path: Path) -> bool:
         existing = next(p for p in (path, *path.parents) if p.exists())
         return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     except OSError:
-        return False
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a directory that may not be entered, a name too long for the system
         return False
 
 

@@ -23,7 +23,7 @@ from ..store.commit import remove
 from ..store.names import TENSOR_FORMATS
 from .budget import size_of
 from .check import check, first_whole
-from .fetch import convert, fetch
+from .fetch import convert, fetch, sweep
 from .mending import mend
 from .shelf import Shelf
 
@@ -104,6 +104,7 @@ def repair(
             if there is not None:
                 done = _replace(shelf, spec, format, progress, cancel) if there else _outcome("whole")
                 outcomes.append({"format": format, **done})
+        sweep(shelf, spec)
         return outcomes
 
 

@@ -71,6 +71,14 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file; False too where the system will not say: no access, a name too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def ensure_directory(path: Path) -> Path:
     """Make a directory and its parents; return it. Its owner may use it, whatever the umask says.
 
@@ -100,11 +108,18 @@ def _grant(path: Path, bits: int) -> None:
 
 
 def free_space(directory: Path) -> int:
-    """Return the free bytes of the disk that ``directory`` is on, or will be."""
+    """Return the free bytes of the disk that ``directory`` is on, or will be.
+
+    Raises
+    ------
+    CacheNotWritable
+        When there can be no such directory.
+    """
     import shutil  # slow to import, and listings need none
 
-    existing = next(p for p in (directory, *directory.parents) if p.exists())
-    return shutil.disk_usage(existing).free
+    with writing(directory):
+        existing = next(p for p in (directory, *directory.parents) if p.exists())
+        return shutil.disk_usage(existing).free
 
 
 def require_space(directory: Path, nbytes: int) -> None:
@@ -115,8 +130,7 @@ def require_space(directory: Path, nbytes: int) -> None:
     InsufficientDiskSpace
         With what is needed and what there is, in MB.
     """
-    with writing(directory):
-        free = free_space(directory)
+    free = free_space(directory)
     if free < nbytes:
         raise InsufficientDiskSpace(
             f"{nbytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free",

@@ -50,7 +50,7 @@ def parse(name: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match and _is_slug(match[1]) else None
 
 
-def owner(name: str) -> str | None:
-    """Return the slug of a partial, staged or damaged file by its name, or None if it is none of ours."""
+def origin(name: str) -> tuple[str, str] | None:
+    """Return (slug, format) of a partial, staged or damaged file by its name, or None if it is none of ours."""
     match = _LEFTOVER.fullmatch(name)
-    return match[2] if match and _is_slug(match[2]) else None
+    return parse(match[1]) if match else None

@@ -54,9 +54,8 @@ class Store:
         """Return {slug: {format: path}} of all models that have tensors or a manifest here, by name."""
         found: dict[str, dict[str, Path]] = {}
         try:
-            with reading(self.root):
-                entries = sorted(os.scandir(self.root), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError, CacheNotReadable):
+            entries = sorted(os.scandir(self.root), key=lambda entry: entry.name)
+        except OSError:  # not there, or not to be read: nothing in it can be used
             return {}
         for entry in entries:
             parsed = names.parse(entry.name)
@@ -102,7 +101,7 @@ class Store:
 
     def known(self, slug: str) -> Manifest | None:
         """Return what is known of a model; None too when its ``.pkl`` is damaged: all in it can be found again."""
-        with suppress(FileError, CacheNotReadable):
+        with suppress(FileError, CacheNotReadable, OSError):
             return self.manifest(slug)
         return None
 
@@ -308,7 +307,7 @@ class Store:
             entries = sorted(path for path in (self.root / folder).iterdir() if path.is_file())
         except OSError:
             return []
-        return [(slug, path) for path in entries if (slug := names.owner(path.name))]
+        return [(slug, path) for path in entries if (slug := (names.origin(path.name) or ("",))[0])]
 
     def partial(self) -> list[tuple[str, Path]]:
         """Return the partial files there are; those whose model's lock is free are nobody's."""
@@ -331,6 +330,9 @@ class Store:
         What can be resumed or mended is kept for a week; everything else has no use from the start.
         """
         useful = RESUMABLE in path.name or path.parent.name == _ASIDE
+        ours = names.origin(path.name)
+        if ours and self.is_stamped(*ours):  # the file that it would become is there
+            return True
         try:
             age = time.time() - path.stat().st_mtime
         except OSError:
