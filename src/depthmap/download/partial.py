@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class Partial:
         """ETag ("": none that is strong) by the URL that gave bytes."""
         self.resumed = 0
         """Bytes that were there when it was opened."""
+        self.parts = 0
+        """Answers that gave bytes since it was opened or begun anew."""
         self.received = 0
         """Bytes that came from sources since it was opened."""
         self.expected = b""
@@ -114,8 +116,8 @@ class Partial:
 
     @property
     def mixed(self) -> bool:
-        """Tell whether bytes of several sources, or of an earlier run, are in it."""
-        return bool(self.resumed) or len(self.origins) > 1
+        """Tell whether bytes of several answers, or of an earlier run, are in it."""
+        return bool(self.resumed) or self.parts > 1
 
     def lost(self) -> list[int]:
         """Return the numbers of the leaves that are not there."""
@@ -140,8 +142,8 @@ class Partial:
 
     # -- changing it ----------------------------------------------------------------------------------------
 
-    def put(self, leaf: int, data: bytes | bytearray) -> None:
-        """Write a leaf and note that it is there.
+    def put(self, leaf: int, data: bytes | bytearray) -> bool:
+        """Write a leaf and note that it is there; return whether other bytes were there.
 
         Raises
         ------
@@ -151,6 +153,9 @@ class Partial:
             When the leaf is not the expected one.
         """
         digest = hashlib.sha256(data).hexdigest()
+        before = self._leaves.get(leaf)
+        if before == digest:
+            return False
         if self.expected and expected_leaf(self.expected, leaf).hex() != digest:
             raise WrongLeaf(f"its 1 MiB leaf {leaf} is not the recorded one")
         with self._lock, writing(self.path):
@@ -159,10 +164,23 @@ class Partial:
             _write_all(self._file, data, leaf * LEAF)
             self._note(leaf=leaf, digest=digest)
             self._leaves[leaf] = digest
+        return before is not None
+
+    def forget(self, leaves: Iterable[int]) -> None:
+        """Let leaves be missing again."""
+        with self._lock, writing(self.path):
+            for leaf in leaves:
+                if self._leaves.pop(leaf, None):
+                    self._note(leaf=leaf, digest="")
+
+    def keep(self, leaves: Container[int]) -> None:
+        """Let all other leaves be missing again."""
+        self.forget([leaf for leaf in self._leaves if leaf not in leaves])
 
     def came_from(self, url: str, etag: str) -> None:
         """Note that bytes come from ``url``."""
         with self._lock, writing(self.path):
+            self.parts += 1
             if self.origins.get(url) != etag:
                 self.origins[url] = etag
                 self._note(url=url, etag=etag)
@@ -172,7 +190,8 @@ class Partial:
         with self._lock, writing(self.path):
             os.ftruncate(self._file, 0)
             self._log.truncate(0)
-            self._leaves, self.origins, self.resumed, self.expected = {}, {}, 0, b""
+            self._leaves, self.origins, self.expected = {}, {}, b""
+            self.resumed = self.parts = 0
             self._note(schema=_SCHEMA, size=self.size, sha256=self.sha256)
 
     def digest(self) -> Digest:

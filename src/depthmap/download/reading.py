@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from .sources import Source
 if TYPE_CHECKING:
     import httpx
 
+Connected = Callable[[socket.socket], None]
+_CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 _BLOCK = 1 << 20
 
 
@@ -26,7 +28,7 @@ class Reply:
     """What a source answers: its bytes from ``start`` on, in ``blocks``.
 
     ``shared`` says that other parts may be asked for at the same time, and will be of the same file: the server
-    takes ranges and gave a strong ETag. ``abort`` ends a read that waits, from another thread.
+    takes ranges and gave a strong ETag.
     """
 
     start: int
@@ -34,7 +36,6 @@ class Reply:
     size: int = 0
     etag: str = ""
     shared: bool = False
-    abort: Callable[[], None] = lambda: None
 
 
 class Reader:
@@ -53,8 +54,12 @@ class Reader:
         if self._client:
             self._client.close()
 
-    def open(self, source: Source, start: int, end: int | None) -> AbstractContextManager[Reply]:
+    def open(
+        self, source: Source, start: int, end: int | None, connected: Connected = lambda _: None
+    ) -> AbstractContextManager[Reply]:
         """Ask a source for the bytes from ``start`` to before ``end``; it may answer from another start.
+
+        ``connected`` is given the socket as soon as there is one, so that another thread can end a read that waits.
 
         Raises
         ------
@@ -62,12 +67,19 @@ class Reader:
             In one of the kinds of `failures`.
         """
         openers = {"file": self._open_file, "http": self._open_http, "https": self._open_http}
-        return openers.get(source.scheme, self._open_remote)(source, start, end)
+        return openers.get(source.scheme, self._open_remote)(source, start, end, connected)
 
     # -- HTTP ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _open_http(self, source: Source, start: int, end: int | None) -> Iterator[Reply]:
+    def _open_http(
+        self, source: Source, start: int, end: int | None, connected: Connected
+    ) -> Iterator[Reply]:
+        def trace(event: str, facts: dict[str, Any]) -> None:
+            stream = facts.get("return_value")
+            if event in _CONNECTED and (found := stream and stream.get_extra_info("socket")):
+                connected(found)
+
         headers = {"Accept-Encoding": "identity"}
         partly = source.takes_ranges and (start > 0 or (end is not None and end != self.size))
         if partly:
@@ -76,7 +88,9 @@ class Reader:
                 headers["If-Range"] = source.etag
         with (
             translated(source.url, self.timeout),
-            self._http(source.url).stream("GET", source.url, headers=headers) as response,
+            self._http(source.url).stream(
+                "GET", source.url, headers=headers, extensions={"trace": trace}
+            ) as response,
         ):
             yield self._reply(response, source, start if partly else 0)
 
@@ -85,7 +99,9 @@ class Reader:
 
         if self._client is None:
             try:
-                self._client = httpx.Client(timeout=self.timeout, follow_redirects=True)
+                # No connection is used twice, so that each request has a socket of its own to be ended by.
+                limits = httpx.Limits(max_keepalive_connections=0)
+                self._client = httpx.Client(timeout=self.timeout, follow_redirects=True, limits=limits)
             except (ValueError, httpx.InvalidURL, ImportError) as error:
                 raise lasting(
                     f"the proxy that the environment names cannot be used ({error})", url
@@ -99,14 +115,14 @@ class Reader:
         if response.status_code == 206:
             start_of, size = self._check_range(response, source, start, encoded)
         elif response.status_code == 200:
-            size = 0 if encoded else self._check_length(response, source)
+            size = self._check_length(response, source, encoded)
         elif response.status_code == 416:
             self._check_refusal(response, source)
         else:
             raise refused(response, source.url)
         takes = response.status_code == 206 or response.headers.get("Accept-Ranges", "").lower() == "bytes"
         shared = bool(takes and etag and size and source.takes_ranges and not encoded)
-        return Reply(start_of, response.iter_bytes(), size, etag, shared, lambda: _shut(response))
+        return Reply(start_of, response.iter_bytes(), size, etag, shared)
 
     def _check_range(
         self, response: httpx.Response, source: Source, start: int, encoded: bool
@@ -129,9 +145,11 @@ class Reader:
         source.takes_ranges = False
         raise passing("it refused a range of the file (416)", source.url)
 
-    def _check_length(self, response: httpx.Response, source: Source) -> int:
+    def _check_length(self, response: httpx.Response, source: Source, encoded: bool) -> int:
+        if response.headers.get("Content-Type", "").lower().startswith("text/html"):
+            raise lasting("it offers a web page", source.url)
         length = response.headers.get("Content-Length", "")
-        if not re.fullmatch(r"\d{1,18}", length):
+        if encoded or not re.fullmatch(r"\d{1,18}", length):
             return 0
         if self.size and int(length) != self.size:
             kind = response.headers.get("Content-Type", "unknown type")
@@ -141,7 +159,9 @@ class Reader:
     # -- files, and whatever fsspec knows -------------------------------------------------------------------
 
     @contextmanager
-    def _open_file(self, source: Source, start: int, end: int | None) -> Iterator[Reply]:
+    def _open_file(
+        self, source: Source, start: int, end: int | None, connected: Connected
+    ) -> Iterator[Reply]:
         from urllib.request import url2pathname  # slow to import, and only file:// needs it
 
         path = Path(url2pathname(urlsplit(source.url).path))
@@ -152,7 +172,9 @@ class Reader:
             raise lasting(str(error.strerror), source.url) from error
 
     @contextmanager
-    def _open_remote(self, source: Source, start: int, end: int | None) -> Iterator[Reply]:
+    def _open_remote(
+        self, source: Source, start: int, end: int | None, connected: Connected
+    ) -> Iterator[Reply]:
         try:
             import fsspec
         except ImportError as error:
@@ -172,12 +194,3 @@ class Reader:
             raise lasting(f"it offers {size} bytes, the file has {self.size}", source.url)
         file.seek(start)
         return Reply(start, iter(lambda: file.read(_BLOCK), b""), size)
-
-
-def _shut(response: httpx.Response) -> None:
-    """Wake whoever waits for bytes of this reply: they see the connection end."""
-    stream: Any = response.extensions.get("network_stream")
-    connection: socket.socket | None = stream.get_extra_info("socket") if stream else None
-    if connection:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)

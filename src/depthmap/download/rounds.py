@@ -112,7 +112,6 @@ class _Rounds:
         self.cancel = cancel
         self.failures: dict[str, DepthmapError] = {}
         """The last failure of each source, in the order in which they failed first."""
-        self._carry: dict[int, bytearray] = {}
         self._clean = False
         """Set once mixed bytes were wrong: from then on, each source has to give all of them."""
 
@@ -125,7 +124,7 @@ class _Rounds:
                 before = self.partial.done
                 if digest := self._round():
                     return digest
-                failed = 0 if self.partial.done - before >= _HEADWAY else failed + 1
+                failed = 1 if self.partial.done - before >= _HEADWAY else failed + 1
                 if not self._alive or failed > self.retries:
                     raise _summary(list(self.failures.values()))
                 self._wait(failed)
@@ -170,7 +169,7 @@ class _Rounds:
             self._transfer(source)
 
     def _transfer(self, source: Source) -> None:
-        transfer = Transfer(source, self.partial, self.reader, self._carry)
+        transfer = Transfer(source, self.partial, self.reader)
         what = f"Downloading {shown(source.url).rsplit('/', 1)[-1]}"
         reached = 0
 
@@ -189,7 +188,8 @@ class _Rounds:
         mixed = self.partial.mixed
         if digest := self._digest():
             return digest
-        if not mixed:
+        alone, source.was_alone = source.was_alone, True
+        if alone or not mixed:
             wanted = self.partial.sha256[:16]
             source.failure = DigestMismatch(
                 f"its SHA-256 is not {wanted}…, which is expected; the bytes were dropped",
@@ -210,7 +210,8 @@ class _Rounds:
 
     def _begin_anew(self) -> None:
         self.partial.restart()
-        self._carry.clear()
+        for source in self.sources:
+            source.carry.clear()
 
     def _wait(self, failed: int) -> None:
         """Wait before the next round: longer each time, and as long as the servers ask for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..errors import DepthmapError
@@ -41,6 +41,10 @@ class Source:
     takes_ranges: bool = True
     failure: DepthmapError | None = None
     """Why nothing more is asked of it; None while it may give the file."""
+    was_alone: bool = False
+    """Whether it has been asked for every byte, after bytes of several answers did not fit together."""
+    carry: dict[int, bytearray] = field(default_factory=dict)
+    """Bytes of leaves that it left unfinished, by the leaf's first byte: in one run nothing is asked for twice."""
 
     @property
     def scheme(self) -> str:

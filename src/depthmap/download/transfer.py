@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from ..errors import DigestMismatch, DownloadError
 from ..store.digest import LEAF
@@ -24,7 +26,9 @@ _SHARE = 8 * LEAF
 _SLOWEST = 1024
 """Bytes a second; less over a whole time-out is a stall."""
 _TICK = 0.1
-_PATIENCE = 1.0
+_LAST = 1.0
+_PATIENCE = 2
+"""Time-outs within which a server must have begun to answer: one for the connection, one for the headers."""
 
 
 class Segment:
@@ -56,59 +60,76 @@ class Segment:
         return Segment(middle, end)
 
 
+class _Stopped(Exception):
+    """A connection was told to stop, and that is no failure."""
+
+
 class Connection(threading.Thread):
     """Fetches one segment in a thread of its own, until it is there, or fails, or is told to stop."""
 
-    def __init__(self, transfer: Transfer, segment: Segment) -> None:
+    def __init__(self, transfer: Transfer, segment: Segment, *, extra: bool) -> None:
         super().__init__(name="depthmap-download", daemon=True)
         self.transfer = transfer
         self.segment = segment
+        self.extra = extra
+        """Whether it is one that was added for speed."""
         self.failure: BaseException | None = None
         self.reply: Reply | None = None
-        self.halted = False
+        self.began = time.monotonic()
+        self._socket: socket.socket | None = None
+        self._halted: BaseException | None = None
+        self._mine: set[int] = set()
+        self._to_the_end = False
 
     def run(self) -> None:
         """Fetch; what goes wrong is kept for the supervisor."""
         try:
             self._fetch()
         except BaseException as error:
-            self.failure = None if self.halted else error
+            self.failure = self._halted or error
+        if isinstance(self.failure, _Stopped):
+            self.failure = None
 
-    def stop(self) -> None:
-        """End as soon as possible."""
-        self.halted = True
-        if self.reply:
-            self.reply.abort()
+    def stop(self, reason: BaseException | None = None) -> None:
+        """End as soon as possible; ``reason`` is then what it failed of."""
+        self._halted = reason or _Stopped()
+        if self._socket:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)  # wakes a read that waits
+
+    def _connected(self, connection: socket.socket) -> None:
+        self._socket = connection
+        if self._halted:
+            self.stop(self._halted)
 
     def _fetch(self) -> None:
         transfer, segment = self.transfer, self.segment
         source, partial = transfer.source, transfer.partial
-        with transfer.reader.open(source, segment.position, segment.end) as reply:
+        with transfer.reader.open(source, segment.position, segment.end, self._connected) as reply:
             self.reply = reply
-            if self.halted:
-                return
+            if self._halted:
+                raise self._halted
             self._agree(reply)
             partial.came_from(source.url, reply.etag)
             source.etag = reply.etag
-            try:
-                for block in transfer.watched(reply):
-                    if self.halted or self._take(block):
-                        return
-                self._end()
-            except WrongLeaf as error:
-                raise DigestMismatch(str(error), source.name, REMEDY) from error
+            for block in transfer.watched(reply):
+                if self._halted:
+                    raise self._halted
+                if self._take(block):
+                    return
+        self._end()
 
     def _agree(self, reply: Reply) -> None:
         """See that the reply continues what is there, else begin at its beginning."""
         source, segment, partial = self.transfer.source, self.segment, self.transfer.partial
         changed = bool(source.etag) and reply.etag != source.etag
-        if changed and (reply.start or not self.transfer.alone):
+        from_elsewhere = reply.start != segment.position
+        if (from_elsewhere and self.extra) or (changed and reply.start):
             source.takes_ranges = False
             raise passing("its file changed during the download", source.url)
-        if changed:
-            partial.restart()
-        if reply.start != segment.position:  # all of the file comes, and all of it is taken
+        if from_elsewhere:  # all of the file comes, and is taken; where it is another by now, to its end
             segment.start, segment.end, segment.tail = 0, partial.size or None, bytearray()
+            self._to_the_end = changed
 
     def _take(self, block: bytes) -> bool:
         """Put a block where it belongs; return whether the segment is done."""
@@ -117,18 +138,30 @@ class Connection(threading.Thread):
         partial.received += len(block)
         segment.tail += block
         if partial.size and segment.position > partial.size:
+            partial.forget(self._mine)
             url = self.transfer.source.url
             raise lasting(f"it gives more than the {partial.size} bytes that the file has", url)
         while len(segment.tail) >= LEAF and (segment.end is None or segment.start < segment.end):
-            partial.put(segment.start // LEAF, segment.tail[:LEAF])
+            self._put(segment.tail[:LEAF])
             segment.start += LEAF
             del segment.tail[:LEAF]
         if segment.end is None or segment.left:
-            return partial.whole
+            return partial.whole and not self._to_the_end
         if segment.start < segment.end:  # the last leaf of the file is shorter
-            partial.put(segment.start // LEAF, segment.tail[: segment.end - segment.start])
+            self._put(segment.tail[: segment.end - segment.start])
         segment.start, segment.tail = segment.end, bytearray()
         return True
+
+    def _put(self, data: bytearray) -> None:
+        """Write the leaf at the segment's start. Where other bytes were, nothing that was there can be relied on."""
+        partial, leaf = self.transfer.partial, self.segment.start // LEAF
+        try:
+            replaced = partial.put(leaf, data)
+        except WrongLeaf as error:
+            raise DigestMismatch(str(error), self.transfer.source.name, REMEDY) from error
+        self._mine.add(leaf)
+        if replaced:
+            partial.keep(self._mine)
 
     def _end(self) -> None:
         """The reply ended. That is right only where nothing says how long the file is."""
@@ -136,33 +169,23 @@ class Connection(threading.Thread):
         if segment.left:
             raise passing(f"it ended after {segment.position} of {partial.size} bytes", url)
         if segment.tail:
-            partial.put(segment.start // LEAF, segment.tail)
+            self._put(segment.tail)
             segment.start, segment.tail = segment.position, bytearray()
 
 
 class Transfer:
-    """Fetches what a partial file misses from one source.
+    """Fetches what a partial file misses from one source."""
 
-    ``carry`` holds the bytes of leaves that an earlier try left unfinished, by the leaf's first byte: within one
-    run nothing that came is asked for again.
-    """
-
-    def __init__(self, source: Source, partial: Partial, reader: Reader, carry: dict[int, bytearray]) -> None:
+    def __init__(self, source: Source, partial: Partial, reader: Reader) -> None:
         self.source = source
         self.partial = partial
         self.reader = reader
         self.received = 0
-        self._carry = carry
         self._connections: list[Connection] = []
         self._settled = False
         self._ended = False
         self._measured = (time.monotonic(), 0)
         self._rate = 0.0
-
-    @property
-    def alone(self) -> bool:
-        """Tell whether there is one connection."""
-        return len(self._connections) <= 1
 
     @property
     def done(self) -> int:
@@ -186,6 +209,7 @@ class Transfer:
                         return
                     self._connect(self._segment(*self.partial.missing()[0]))
                 self._consider()
+                self._heed_silence()
                 self._connections[0].join(_TICK)
                 tick()
         finally:
@@ -194,11 +218,11 @@ class Transfer:
     def _segment(self, start: int, end: int | None) -> Segment:
         segment = Segment(start, end)
         if self.source.takes_ranges:
-            segment.tail = self._carry.pop(start, bytearray())
+            segment.tail = self.source.carry.pop(start, bytearray())
         return segment
 
     def _connect(self, segment: Segment) -> None:
-        connection = Connection(self, segment)
+        connection = Connection(self, segment, extra=bool(self._connections))
         self._connections.append(connection)
         connection.start()
 
@@ -211,6 +235,12 @@ class Transfer:
                     raise connection.failure
             self._ended = self._ended or (connection.segment.end is None and not connection.failure)
             self._let_go(connection)
+
+    def _heed_silence(self) -> None:
+        """Give up on a server whose answer does not begin: one that sends its headers a byte at a time, say."""
+        for connection in self._connections:
+            if not connection.reply and time.monotonic() - connection.began > _PATIENCE * self.reader.timeout:
+                connection.stop(timed_out(self.source.url, self.reader.timeout))
 
     def _consider(self) -> None:
         """Add a connection when the last one paid, up to four; stop the one that did not."""
@@ -244,13 +274,14 @@ class Transfer:
                 began, count = now, 0
 
     def _let_go(self, connection: Connection) -> None:
-        if connection.segment.tail:
-            self._carry[connection.segment.start] = connection.segment.tail
+        reply, segment = connection.reply, connection.segment
+        if segment.tail and reply and (reply.start or reply.size):  # else it may have been a page of text
+            self.source.carry[segment.start] = segment.tail
         self._connections.remove(connection)
 
     def _stop(self) -> None:
         for connection in self._connections:
             connection.stop()
         for connection in list(self._connections):
-            connection.join(_PATIENCE)  # one that is still being made ends by itself, and writes nothing
+            connection.join(_LAST)  # one that is still being made ends by itself, and writes nothing
             self._let_go(connection)
