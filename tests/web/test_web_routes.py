@@ -77,13 +77,18 @@ def test_clear_removes_the_models_and_not_what_is_not_ours(server: WebServer, se
     assert (settings.cache_dir / "notes.txt").read_text() == "mine"
 
 
-def test_optimize_removes_a_damaged_file(server: WebServer, settings: Settings) -> None:
-    damaged = settings.cache_dir / f"midas_{MODEL}.pt"
+def test_optimize_mends_what_it_can_and_removes_what_it_cannot(server: WebServer, settings: Settings) -> None:
+    damaged, sibling = (settings.cache_dir / f"midas_{MODEL}.{format}" for format in ("pt", "h5"))
     flip(damaged, damaged.stat().st_size // 2)
     reply = server.client.post("/api/models/cache/optimize").json()
     assert reply["success"] is True
-    assert reply["files_removed"] == 1
-    assert reply["removed"] == [str(damaged)]
+    assert (reply["repaired"], reply["removed"]) == ([str(damaged)], [])
+    sibling.unlink()
+    flip(damaged, damaged.stat().st_size // 2)
+    reply = server.client.post("/api/models/cache/optimize").json()
+    assert reply["files_removed"] == len(reply["removed"]) == 2, (
+        "with it, the metadata that spoke of nothing else"
+    )
     assert not damaged.exists()
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from .. import __version__, loader
 from ..cache import ModelCache
 from ..errors import UnknownModel, UsageError
+from . import files
 from .exports import ExportDirectory
 from .replies import Failure, Json, Success, success
 from .workers import Workers
@@ -141,6 +142,16 @@ async def export_model(name: str, request: ExportRequest, exports: Exports, long
         export_path=str(path),
         size_mb=round(path.stat().st_size / 1e6, 3),
     )
+
+
+@models.get(
+    "/files/{path:path}",
+    response_class=FileResponse,
+    summary="A model's file or a range of it, for the mirrors and the repairs of others",
+)
+def file(path: str, cache: Cache) -> FileResponse:
+    """Answer the bytes of a whole cached .pt or .h5."""
+    return files.reply(cache, path)
 
 
 def _routes(request: Request) -> list[tuple[str, str]]:
