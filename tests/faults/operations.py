@@ -79,6 +79,10 @@ def adopt(name: str) -> str:
     return str(ModelCache().adopt(name) or "")
 
 
+def unlink(path: str) -> None:
+    Path(path).unlink()
+
+
 def load(name: str) -> str:
     """Load a network as a user does; return the fingerprint of its numbers."""
     return fingerprint(loader.load(name, ModelCache()).network.state_dict())
@@ -130,6 +134,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         download, import_file, export, repair, optimize, evict, delete, pin, clear, adopt,
-        load, reference, tensors_of, contents, examine,
+        unlink, load, reference, tensors_of, contents, examine,
     )
 }  # fmt: skip

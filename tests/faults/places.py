@@ -14,7 +14,11 @@ from support import flip, sha256
 from .forking import ForkServer, Outcome
 from .shim import Orders
 
-_COPIED = (".partial", ".locks", ".used")  # written or touched in place; all else is replaced by rename, and can be shared
+_COPIED = (
+    ".partial",
+    ".locks",
+    ".used",
+)  # written or touched in place; all else is replaced by rename, and can be shared
 
 
 class Place:

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -33,7 +34,7 @@ enum verdict { REFUSED = -1, PROCEED, HALFWAY };
 static char watched[PATH_MAX], backups[PATH_MAX];
 static size_t watched_length;
 static atomic_int mode, count, saved;
-static int target, failure, failing, log_descriptor = -1, no_links;
+static int target, failure, failing, log_descriptor = -1, no_links, keep_mapped;
 static long clock_offset;
 static _Thread_local int number; /* of the boundary that this thread is at */
 
@@ -69,6 +70,9 @@ int shim_disarm(void)
 
 /* As on a file system without hard links, symbolic links and shared extents. */
 void shim_refuse_links(int refuse) { no_links = refuse; }
+
+/* As on Windows, where a file that somebody has mapped is neither replaced nor removed; renaming it is allowed. */
+void shim_keep_mapped(int keep) { keep_mapped = keep; }
 
 /* Shift the wall clock, and the times of files that are synced or touched, by so many seconds. */
 void shim_shift_clock(long seconds) { clock_offset = seconds; }
@@ -339,6 +343,18 @@ static int sync_one(int descriptor, long call)
 int fsync(int descriptor) { return sync_one(descriptor, SYS_fsync); }
 int fdatasync(int descriptor) { return sync_one(descriptor, SYS_fdatasync); }
 
+/* Tell, where Windows is played, whether a file may not be replaced or removed: somebody holds a lease on it. */
+static int kept_by_mapping(const char *path)
+{
+    int held = 0, descriptor = keep_mapped ? syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+    if (descriptor >= 0) {
+        held = syscall(SYS_flock, descriptor, LOCK_EX | LOCK_NB) != 0;
+        syscall(SYS_close, descriptor);
+    }
+    errno = held ? EACCES : errno;
+    return held;
+}
+
 /* -- names --------------------------------------------------------------------------------------------------- */
 
 static int create(int directory, const char *name, int flags, mode_t permissions)
@@ -412,6 +428,8 @@ int renameat2(int from, const char *source, int to, const char *name, unsigned f
     char path[PATH_MAX], other[PATH_MAX], kept[PATH_MAX];
     int ours = of_name(from, source, path);
     ours = of_name(to, name, other) || ours;
+    if (ours && kept_by_mapping(other))
+        return -1;
     if (ours && boundary(RENAME, 0) == REFUSED)
         return -1;
     if (ours)
@@ -465,6 +483,8 @@ int unlinkat(int directory, const char *name, int flags)
 {
     char path[PATH_MAX], kept[PATH_MAX];
     int ours = of_name(directory, name, path) && exists(path);
+    if (ours && kept_by_mapping(path))
+        return -1;
     if (ours && boundary(UNLINK, 0) == REFUSED)
         return -1;
     if (ours)

@@ -36,7 +36,8 @@ class Orders:
 
     ``kill``: die before boundary ``n``; ``half``: die half-way through the write that it is; ``fail``: refuse
     ``operations`` with ``error`` from boundary ``n`` on; ``count``: nothing. ``log`` takes the events, ``backup``
-    the files that lose their names. ``clock`` shifts the wall clock by seconds.
+    the files that lose their names. ``clock`` shifts the wall clock by seconds. With ``mapped_stay`` no file that
+    somebody has mapped is replaced or removed, as on Windows.
     """
 
     directory: str
@@ -48,6 +49,7 @@ class Orders:
     backup: str = ""
     links: bool = True
     clock: int = 0
+    mapped_stay: bool = False
 
 
 def missing() -> str:
@@ -69,6 +71,7 @@ def arm(library: ctypes.CDLL, orders: Orders) -> None:
     """Let the shim, which this process was started with, begin."""
     mask = sum(1 << OPERATIONS.index(operation) for operation in orders.operations)
     library.shim_refuse_links(not orders.links)
+    library.shim_keep_mapped(orders.mapped_stay)
     library.shim_shift_clock(ctypes.c_long(orders.clock))
     library.shim_arm(
         os.fsencode(orders.directory),

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ..catalog import ModelSpec
 from ..errors import BudgetExceeded, CacheBusy
-from ..formats.mapping import is_mapped
+from ..formats.leases import is_mapped
+from ..store.digest import LEAF
 from .shelf import Shelf
 
 
 class Held(NamedTuple):
     """What one model takes in the directory that is written.
 
-    ``nbytes`` are those that would be free without it: a file that two names share counts for neither.
+    ``files`` are sizes by device and inode, so that a file that two names share can be told.
     """
 
     slug: str
-    nbytes: int
+    files: dict[tuple[int, int], int]
     last_used: float
     pinned: bool
     in_use: bool
@@ -35,32 +37,36 @@ def size_of(path: Path) -> int:
 
 def total_bytes(shelf: Shelf) -> int:
     """Return the bytes that the models take; a file under two names counts once."""
-    seen: dict[tuple[int, int], int] = {}
-    for paths in shelf.store.files().values():
-        for path in paths.values():
-            with suppress(OSError):
-                status = path.stat()
-                seen[status.st_dev, status.st_ino] = status.st_size
-    return sum(seen.values())
+    return _union(map(_files, shelf.store.files().values()))
 
 
-def _frees(paths: dict[str, Path]) -> int:
-    total = 0
+def _union(files: Iterable[Mapping[tuple[int, int], int]]) -> int:
+    return sum({inode: size for of_one in files for inode, size in of_one.items()}.values())
+
+
+def _files(paths: Mapping[str, Path]) -> dict[tuple[int, int], int]:
+    found = {}
     for path in paths.values():
         with suppress(OSError):
             status = path.stat()
-            total += status.st_size if status.st_nlink == 1 else 0
-    return total
+            found[status.st_dev, status.st_ino] = status.st_size
+    return found
 
 
-def held(shelf: Shelf) -> list[Held]:
-    """Return the models of the directory that is written, the least recently used first."""
+def held(shelf: Shelf, without: Collection[str] = ()) -> list[Held]:
+    """Return the models of the directory that is written, the least recently used first.
+
+    The files ``without`` which it is asked for are not looked at.
+    """
     found = []
-    for slug, paths in shelf.store.files().items():
+    for slug, there in shelf.store.files().items():
+        paths = {format: path for format, path in there.items() if str(path) not in without}
+        if not paths:
+            continue
         manifest = shelf.store.known(slug) if "pkl" in paths else None
         in_use = any(is_mapped(path) for format, path in paths.items() if format != "pkl")
         pinned = bool(manifest and manifest.pinned)
-        found.append(Held(slug, _frees(paths), _last_used(shelf, slug, paths), pinned, in_use))
+        found.append(Held(slug, _files(paths), _last_used(shelf, slug, paths), pinned, in_use))
     return sorted(found, key=lambda model: model.last_used)
 
 
@@ -72,30 +78,48 @@ def _last_used(shelf: Shelf, slug: str, paths: dict[str, Path]) -> float:
     return 0.0
 
 
-def evict(shelf: Shelf, max_bytes: int, *, dry_run: bool = False, spare: str = "") -> list[str]:
+def evict(
+    shelf: Shelf, max_bytes: int, *, dry_run: bool = False, spare: str = "", without: Collection[str] = ()
+) -> list[str]:
     """Remove the least recently used models until the cache holds at most ``max_bytes``.
 
     Models that are pinned, that some process has mapped, that somebody is writing, and ``spare`` stay. Returns the
-    slugs that went. The cache may stay larger.
+    slugs that went. The cache may stay larger. A rehearsal may be told of files ``without`` which to count.
     """
+    return _evict(shelf, max_bytes, dry_run=dry_run, spare=spare, without=without)[0]
+
+
+def _evict(
+    shelf: Shelf, max_bytes: int, *, dry_run: bool, spare: str, without: Collection[str] = ()
+) -> tuple[list[str], int]:
+    """Do what `evict` does; return also the bytes that are left. What a shared file frees goes with its last name."""
     gone: list[str] = []
-    total = total_bytes(shelf)
-    for model in held(shelf):
-        if total <= max_bytes:
+    left = {model.slug: model for model in held(shelf, without)}
+    for model in list(left.values()):
+        if bytes_of(left.values()) <= max_bytes:
             break
         if model.pinned or model.in_use or model.slug == spare:
             continue
-        if not dry_run:
-            try:
-                with shelf.store.lock_to_free(model.slug, timeout=0.1):
-                    shelf.store.remove(model.slug)
-            except CacheBusy:
-                continue
-            total = total_bytes(shelf)  # what a shared file frees depends on what went before
-        else:
-            total -= model.nbytes
+        if not dry_run and not _remove(shelf, model.slug):
+            continue
+        del left[model.slug]
         gone.append(model.slug)
-    return gone
+    return gone, bytes_of(left.values())
+
+
+def bytes_of(models: Iterable[Held]) -> int:
+    """Return the bytes that models take together."""
+    return _union(model.files for model in models)
+
+
+def _remove(shelf: Shelf, slug: str) -> bool:
+    """Remove a model's files, unless somebody is writing them."""
+    try:
+        with shelf.store.lock_to_free(slug, timeout=0.1):
+            shelf.store.remove(slug)
+    except CacheBusy:
+        return False
+    return True
 
 
 def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int) -> list[str]:
@@ -109,12 +133,11 @@ def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int) -> list[str]:
     limit = shelf.settings.max_size
     if limit is None:
         return []
-    going = evict(shelf, limit - nbytes, dry_run=True, spare=spec.slug)
-    freed = sum(model.nbytes for model in held(shelf) if model.slug in going)
-    total = total_bytes(shelf)
-    if total - freed + nbytes > limit:
+    nbytes += LEAF  # its .pkl, and the headers of its .h5
+    going, left = _evict(shelf, limit - nbytes, dry_run=True, spare=spec.slug)
+    if left + nbytes > limit:
         raise BudgetExceeded(
-            f"{nbytes / 1e6:.0f} MB more would make {(total - freed + nbytes) / 1e6:.0f} MB of at most "
+            f"{nbytes / 1e6:.0f} MB more would make {(left + nbytes) / 1e6:.0f} MB of at most "
             f"{limit / 1e6:.0f} MB, even without the {len(going)} models that may be evicted",
             shelf.store.root,
             "Raise DEPTHMAP_CACHE_MAX_SIZE, unpin or clear a model, or keep one format only (--format pt).",

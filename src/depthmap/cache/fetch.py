@@ -14,7 +14,7 @@ from ..catalog import ModelSpec
 from ..download import Partial, Progress, allowed, complete, download, sources
 from ..errors import CacheError, DownloadError, ModelUnavailable, UsageError
 from ..store import Digest, Manifest
-from ..store.commit import free_space, remove, require_space
+from ..store.commit import free_space, require_space
 from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
 from .budget import make_room
@@ -95,7 +95,7 @@ def sweep(shelf: Shelf, spec: ModelSpec) -> None:
     """Remove what is of no use now that the files are whole: parts, and damaged ones. Needs the lock."""
     for slug, path in [*shelf.store.partial(), *shelf.store.aside()]:
         if slug == spec.slug:
-            remove(path)
+            shelf.store.unlink(path)
 
 
 def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) -> dict[str, Any]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ..catalog import ModelSpec
 from ..download import Progress
-from ..errors import CacheBusy, DepthmapError
-from ..store import FileRecord, digest_file
-from ..store.commit import link
-from ..store.commit import remove as remove_file
+from ..errors import CacheBusy, CacheNotWritable, DepthmapError
+from ..store import FileRecord, Store, digest_file
+from ..store.commit import is_forsaken, link
 from ..store.digest import damaged_leaves
 from ..store.names import TENSOR_FORMATS, file_name, parse
-from .budget import evict
+from .budget import evict, size_of
 from .mending import is_mendable, mend, repair_urls
 from .shelf import Shelf
 from .upkeep import spec_of, verify
@@ -26,7 +27,8 @@ MB = 1e6
 class _Tally:
     """What a clean-up did, in the words of `optimize_cache()`, and in ours."""
 
-    def __init__(self, dry_run: bool) -> None:
+    def __init__(self, store: Store, dry_run: bool) -> None:
+        self.store = store
         self.dry_run = dry_run
         self.checked = 0
         self.removed: list[str] = []
@@ -35,19 +37,28 @@ class _Tally:
         self.evicted: list[str] = []
         self.freed = 0
         self.errors: list[str] = []
+        self._names: Counter[tuple[int, int]] = Counter()
 
     def remove(self, path: Path) -> None:
+        if str(path) in self.removed:
+            return
         try:
             status = path.stat()
             if not self.dry_run:
-                remove_file(path)
+                self.store.unlink(path)
         except FileNotFoundError:  # somebody else removed it
             return
         except (DepthmapError, OSError) as error:
             self.errors.append(str(error))
             return
+        inode = status.st_dev, status.st_ino
+        names = status.st_nlink - self._names[inode]
+        self._names[inode] += self.dry_run  # else the name is gone, and the system no longer counts it
+        self.note(path, status.st_size if names == 1 else 0)
+
+    def note(self, path: Path, freed: int) -> None:
         self.removed.append(str(path))
-        self.freed += status.st_size if status.st_nlink == 1 else 0
+        self.freed += freed
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -70,9 +81,10 @@ def optimize(shelf: Shelf, progress: Progress | None = None, *, dry_run: bool = 
     files of two models become one, where the disk has hard links. What is over the budget is evicted.
 
     Returns files_checked, files_removed, space_freed_mb, errors; removed, repaired, shared (paths), evicted (slugs).
-    With ``dry_run`` nothing is changed, and the same is said of what would be.
+    With ``dry_run`` nothing is changed, and the same is said of what would be. No lock is taken then: what another
+    process is just writing may be named too.
     """
-    tally = _Tally(dry_run)
+    tally = _Tally(shelf.store, dry_run)
     for slug in shelf.store.files():
         _locked(shelf, slug, tally, partial(_clean_model, shelf, slug, tally, progress))
     for path in _doubles(shelf, tally):
@@ -82,14 +94,24 @@ def optimize(shelf: Shelf, progress: Progress | None = None, *, dry_run: bool = 
         if shelf.store.is_stale(path):
             _locked(shelf, slug, tally, partial(tally.remove, path))
     if shelf.settings.max_size is not None:
-        tally.evicted = evict(shelf, shelf.settings.max_size, dry_run=dry_run)
+        going = {*tally.removed, *tally.shared} if dry_run else ()
+        tally.evicted = evict(shelf, shelf.settings.max_size, dry_run=dry_run, without=going)
     return tally.as_dict()
 
 
 def _locked(shelf: Shelf, slug: str, tally: _Tally, action: Callable[[], None]) -> None:
-    """Act while nobody else writes the model; what somebody is writing is left alone."""
+    """Act while nobody else writes the model; what somebody is writing is left alone.
+
+    The lock clears up after writers that were killed, which counts as removed.
+    """
+    forsaken = [
+        (path, size_of(path)) for owner, path in shelf.store.partial() if owner == slug and is_forsaken(path)
+    ]
     try:
-        with shelf.store.lock_to_free(slug, timeout=0.1):
+        with nullcontext() if tally.dry_run else shelf.store.lock_to_free(slug, timeout=0.1):
+            for path, size in forsaken:
+                if str(path) not in tally.removed and (tally.dry_run or not path.exists()):
+                    tally.note(path, size)
             action()
     except CacheBusy:
         return
@@ -97,12 +119,34 @@ def _locked(shelf: Shelf, slug: str, tally: _Tally, action: Callable[[], None]) 
         tally.errors.append(str(error))
 
 
+class _Seen(Store):
+    """A store that is looked at: what would be noted on the way, such as a new stamp of a whole file, is not."""
+
+    @contextmanager
+    def lock(
+        self, slug: str, timeout: float | None = None, waiting: Callable[[], None] | None = None
+    ) -> Iterator[None]:
+        """Refuse; whoever only takes notes does without."""
+        raise CacheNotWritable("a rehearsal changes nothing", self.root)
+        yield
+
+
+class _Rehearsal(Shelf):
+    """The shelf of one directory that stays as it is."""
+
+    @cached_property
+    def store(self) -> Store:
+        """The files of the directory."""
+        return _Seen(self.settings.cache_dir, self.settings.timeout)
+
+
 def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | None) -> None:
     spec = spec_of(shelf, slug)
     for format in TENSOR_FORMATS:
         if shelf.store.is_left_over(slug, format):
             tally.remove(shelf.store.path(slug, format))
-    for result in verify(shelf.here, [slug], progress):
+    looked_at = _Rehearsal(shelf.here.settings) if tally.dry_run else shelf.here
+    for result in verify(looked_at, [slug], progress):
         tally.checked += 1
         format, path = result["format"], Path(result["path"])
         if result["ok"] or not path.is_file():
@@ -113,9 +157,11 @@ def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | No
             tally.remove(path)
             if not tally.dry_run:
                 shelf.store.forget(slug, format)
-    orphan = shelf.store.path(slug, "pkl")
-    if set(shelf.here.cached(slug)) == {"pkl"} and str(orphan) not in tally.removed:
-        tally.remove(orphan)
+    left = {
+        format: path for format, path in shelf.here.cached(slug).items() if str(path) not in tally.removed
+    }
+    if set(left) == {"pkl"}:
+        tally.remove(left["pkl"])
 
 
 def _mended(shelf: Shelf, spec: ModelSpec, format: str, tally: _Tally, progress: Progress | None) -> bool:

@@ -19,7 +19,6 @@ from ..errors import (
     FileError,
     UnknownModel,
 )
-from ..store.commit import remove
 from ..store.names import TENSOR_FORMATS
 from .budget import size_of
 from .check import check, first_whole
@@ -162,7 +161,7 @@ def delete(shelf: Shelf, slug: str) -> list[Path]:
     """Remove one model's files, partial and damaged ones too; return what went."""
     with shelf.store.lock_to_free(slug):
         litter = [path for owner, path in [*shelf.store.partial(), *shelf.store.aside()] if owner == slug]
-        return shelf.store.remove(slug) + [path for path in litter if remove(path)]
+        return shelf.store.remove(slug) + [path for path in litter if shelf.store.unlink(path)]
 
 
 def pin(shelf: Shelf, spec: ModelSpec, pinned: bool) -> None:

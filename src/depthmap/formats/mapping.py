@@ -5,19 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import ModelFileCorrupted
+from .leases import lease
 from .opening import open_regular
 from .tensors import ITEM_SIZES, Layout, TensorInfo
-
-try:
-    import fcntl
-except ImportError:  # Windows, where the system itself keeps a mapped file from being removed
-    fcntl = None  # type: ignore[assignment]  # a module that is not there
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +23,6 @@ _REMOTE = {
     "fuse.rclone", "fuse.glusterfs", "fuse.davfs2", "lustre", "beegfs", "gpfs",
 }  # fmt: skip
 _BLOCK = 16 << 20
-_TRIES = 5
 _ROUNDS = 10
 
 
@@ -37,8 +31,8 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
 
     The mapping is private: a write to a tensor copies the page it touches and never reaches the file. It lives
     as long as one of the tensors does, also after the file has been unlinked or replaced by rename; so long
-    `is_mapped` is true of the file. When the file is replaced between the scan and the mapping, both are done again:
-    one file's layout is never laid over another's bytes.
+    `leases.is_mapped` is true of the file. When the file is replaced between the scan and the mapping, both are done
+    again: one file's layout is never laid over another's bytes.
 
     With ``read`` the file is read from beginning to end into memory of this process instead.
 
@@ -55,7 +49,7 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
             layout = scan()
             if _identity(os.stat(path)) != before:
                 continue
-            _lease(file)
+            lease(file)
             mapping = _read(file, path) if read else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         return {name: _view(mapping, info) for name, info in layout.tensors.items()}
     raise ModelFileCorrupted("it is replaced again and again", path, "Find out which program does that.")
@@ -81,34 +75,6 @@ def _read(file: BinaryIO, path: Path) -> mmap.mmap:
         done += count
     view.release()
     return memory
-
-
-def _lease(file: BinaryIO) -> None:
-    """Mark a file as in use. The mark is the open file's, which the mapping keeps: it goes when the mapping does."""
-    for _ in range(_TRIES if fcntl else 0):
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:  # somebody is asking `is_mapped` right now
-            time.sleep(0.001)
-        except OSError:  # a file system without locks: nobody can tell
-            return
-        else:
-            return
-
-
-def is_mapped(path: Path) -> bool:
-    """Tell whether some process, this one too, has a file mapped by `map_tensors`; False where that cannot be told."""
-    if not fcntl:
-        return False
-    try:
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-    except OSError:
-        pass
-    return False
 
 
 def is_remote(path: Path, table: str | None = None) -> bool:

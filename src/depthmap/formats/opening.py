@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ModelFileCorrupted, UnrecognisedFile
 
-# O_NONBLOCK: opening a FIFO would wait for its other end, O_BINARY: Windows would translate line ends.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+if sys.platform == "win32":
+    from .windows import open_shared
+else:
+
+    def open_shared(path: Path) -> int:
+        """Return a descriptor to read a file with; of a FIFO too, without waiting for its other end."""
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -24,7 +30,7 @@ def open_regular(path: Path) -> BinaryIO:
         When the system does not let it be opened, `FileNotFoundError` among them.
     """
     _require_regular(os.stat(path), path)  # first, since to open some devices is to act on them
-    descriptor = os.open(path, _FLAGS)
+    descriptor = open_shared(path)
     try:
         _require_regular(os.fstat(descriptor), path)
         return os.fdopen(descriptor, "rb", buffering=0)

@@ -143,13 +143,22 @@ def require_space(directory: Path, nbytes: int) -> None:
 def staged(directory: Path, name: str) -> Iterator[Path]:
     """Yield a path in ``directory`` that no other writer has; whatever is left there at the end is removed."""
     # The name is cut, so that one near the longest that a disk allows leaves room for what is added.
-    path = ensure_directory(directory) / f"{name[:_LONGEST_NAME]}.{os.getpid()}-{os.urandom(4).hex()}"
+    path = ensure_directory(directory) / _owned(name[:_LONGEST_NAME], os.getpid())
     try:
         with writing(directory):
             yield path
     finally:
         with suppress(OSError):
             path.unlink()
+
+
+def _owned(name: str, owner: int) -> str:
+    return f"{name}.{owner}-{os.urandom(4).hex()}"
+
+
+def forsaken(name: str) -> str:
+    """Return a file name of which `is_forsaken` is true at once: no process has the number 0."""
+    return _owned(name, 0)
 
 
 def is_forsaken(path: Path) -> bool:

@@ -9,10 +9,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace as changed
 from pathlib import Path
 
-from ..errors import CacheError, CacheNotReadable, FileError, InsufficientDiskSpace, ModelFileCorrupted
+from ..errors import (
+    CacheError,
+    CacheNotReadable,
+    CacheNotWritable,
+    FileError,
+    InsufficientDiskSpace,
+    ModelFileCorrupted,
+)
 from . import names
 from .commit import (
     ensure_directory,
+    forsaken,
     is_forsaken,
     link,
     publish,
@@ -173,11 +181,20 @@ class Store:
         """Hold the writers' lock of one model (see `locking.held`), and clear up after writers that were killed."""
         path = self._folder(_LOCKS) / f"{slug}.lock"
         with held(path, self.timeout if timeout is None else timeout, waiting):
-            for owner, staged_file in self.partial():
-                if owner == slug and is_forsaken(staged_file):
-                    with suppress(OSError):
-                        staged_file.unlink()
+            for owner, left in self.partial():
+                if owner == slug and is_forsaken(left):
+                    with suppress(OSError, CacheError):
+                        self._clear_up(left)
             yield
+
+    def _clear_up(self, left: Path) -> None:
+        """Remove a file that a writer left when it was killed; one that is missing where it belongs is put there."""
+        slug, format = names.origin(left.name) or ("", "")
+        record, target = self.record(slug, format), self.path(slug, format)
+        if record and not target.exists() and record.stamp.is_same_file(Stamp.of(left)):
+            publish(left, target)
+        else:
+            left.unlink()
 
     @contextmanager
     def lock_to_free(self, slug: str, timeout: float | None = None) -> Iterator[None]:
@@ -241,13 +258,50 @@ class Store:
         transition = changed(after, previous=changed(before, previous=None)) if before and replaces else after
         self.write_manifest(slug, transition)
         for format, source in sources.items():
-            publish(source, self.path(slug, format))
+            self._publish(source, self.path(slug, format))
         for format in set(before.files) - set(after.files) if before else ():
-            remove(self.path(slug, format))
+            self.unlink(self.path(slug, format))
         stamped = {f: FileRecord(r.digest, Stamp.of(self.path(slug, f))) for f, r in records.items()}
         after = changed(after, files={**after.files, **stamped})
         self.write_manifest(slug, after)
         return after
+
+    def _publish(self, source: Path, target: Path) -> None:
+        try:
+            publish(source, target)
+        except CacheNotWritable:
+            if not self._retire(target):
+                raise
+            publish(source, target)
+
+    def unlink(self, path: Path) -> bool:
+        """Remove a file of ours; return whether it was there. Those who have it mapped keep its pages.
+
+        Raises
+        ------
+        CacheNotWritable
+            When it cannot be.
+        """
+        try:
+            return remove(path)
+        except CacheNotWritable:
+            if not self._retire(path):
+                raise
+            return True
+
+    def _retire(self, path: Path) -> bool:
+        """Give a file another name, by which the next writer removes it; return whether it could be done.
+
+        Windows does not let a file that somebody has mapped be replaced or removed, but it can be renamed.
+        """
+        ours = names.parse(path.name) or names.origin(path.name)
+        if ours is None:
+            return False
+        try:
+            os.replace(path, self._folder(_PARTIAL) / forsaken(names.file_name(*ours)))
+        except (OSError, CacheError):
+            return False
+        return True
 
     def _share(self, slug: str, format: str, source: Path, digest: Digest) -> None:
         """Let a staged file be one with an equal, whole file of another name, where the disk has hard links."""
@@ -290,11 +344,13 @@ class Store:
             self.write_manifest(slug, manifest.without_file(format))
 
     def remove(self, slug: str) -> list[Path]:
-        """Unlink a model's files and return what went; those who have them mapped keep their pages. Needs the lock.
+        """Remove a model's files and return what went. Needs the lock.
 
         The ``.pkl`` goes last, so that a removal that was cut short is seen and can be repeated.
         """
-        removed = [path for path in (self.path(slug, format) for format in names.FORMATS) if remove(path)]
+        removed = [
+            path for path in (self.path(slug, format) for format in names.FORMATS) if self.unlink(path)
+        ]
         with suppress(OSError):
             (self.root / _USED / slug).unlink()
         return removed
