@@ -13,7 +13,7 @@ from ..errors import CacheNotWritable, ExportError, FileError, ModelUnavailable,
 from ..formats import TensorInfo
 from ..store import Manifest, digest_file
 from ..store.commit import publish as publish_file
-from ..store.commit import require_space, staged
+from ..store.commit import require_space, staged, sweep_staged
 from ..store.names import TENSOR_FORMATS, slug_of
 from .budget import make_room
 from .check import first_whole, whole_files
@@ -78,6 +78,7 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
     found, source = source_of(shelf, spec)
     try:
         require_space(target.parent, source.stat().st_size)
+        sweep_staged(target.parent, f".{target.name}")
         with staged(target.parent, f".{target.name}") as temporary:
             _write(shelf, spec, format, temporary, found, source)
             publish_file(temporary, target)

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ _MAKE_ROOM = (
     "(DEPTHMAP_CACHE_DIR moves the cache)."
 )
 _LONGEST_NAME = 120
+_SILENCE = 600
+"""Seconds in which a writer that lives has written something."""
 _STAGED = re.compile(r".*\.(\d{1,10})-[0-9a-f]{8}")
 _NO_ACCESS = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP,
@@ -165,6 +168,15 @@ def is_forsaken(path: Path) -> bool:
     """Tell whether a file is one that `staged` gave to another process, which holds it no longer if it took a lock."""
     match = _STAGED.fullmatch(path.name)
     return match is not None and int(match[1]) != os.getpid()
+
+
+def sweep_staged(directory: Path, name: str) -> None:
+    """Remove what writers that were killed left of what `staged` gave them, where no lock tells that they are gone."""
+    for path in directory.iterdir():
+        if path.name.rpartition(".")[0] == name[:_LONGEST_NAME] and _STAGED.fullmatch(path.name):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _SILENCE:
+                    path.unlink()
 
 
 def publish(source: Path, target: Path) -> None:
