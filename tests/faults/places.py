@@ -6,19 +6,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from depthmap.store import Manifest
 from support import flip, sha256
 
 from .forking import ForkServer, Outcome
 from .shim import Orders
 
-_COPIED = (
-    ".partial",
-    ".locks",
-    ".used",
-)  # written or touched in place; all else is replaced by rename, and can be shared
+_COPIED = (".partial", ".locks", ".used")
+"""What is written or touched in place; all else is replaced by rename, so that its template can share it."""
 
 
 class Place:
@@ -185,7 +184,8 @@ def _littered(place: Place) -> None:
     _flipped("h5")(place)
     root = place.cache
     shutil.copyfile(root / "midas_small.pt", root / "MIDAS_SMALL.PT")
-    shutil.copyfile(root / "midas_small.pkl", root / "midas_orphan.pkl")
+    known = Manifest.load(root / "midas_small.pkl")
+    (root / "midas_orphan.pkl").write_bytes(replace(known, spec=known.spec.renamed("orphan")).dumps())
     (root / ".partial" / "midas_small.pt.99-ab").write_bytes(b"half")
     (root / "notes.txt").write_text("mine")
 

@@ -140,7 +140,7 @@ class Check:
 
     def _load(self, found: Models) -> None:
         before, after = self.scenario.before, self.scenario.after
-        for slug in {*before, *after}:
+        for slug in dict.fromkeys([*before, *after]):  # in this order, which is that of their use before
             outcome = self.place.run("load", mirror="", name=slug)
             whole = set(before.get(slug, {}).values()) | set(after.get(slug, {}).values())
             if outcome.end == "done":

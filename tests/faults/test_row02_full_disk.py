@@ -32,11 +32,10 @@ def said_so(outcome: Outcome) -> None:
 
 @each_scenario
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
+@pytest.mark.sampled(20)
 def test_the_disk_fills_at_a_call_and_is_emptied_again(
     scenario: Scenario, error: int, place: Place, ledger: Ledger, full: bool
 ) -> None:
-    if error == errno.EDQUOT and not full:
-        pytest.skip("with --faults-full")
     happened = counted(place, scenario)
     check = Check(place, scenario)
     last = happened[-1].number if happened else 0

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..errors import FileError, ModelFileCorrupted, UnrecognisedFile, UnsafeFile
 from .mapping import map_tensors
 from .opening import open_regular, read_exactly
+from .sink import sink
 from .tensors import ITEM_SIZES, MAX_TENSORS, Layout, TensorInfo, brief, checked, is_sane
 
 if TYPE_CHECKING:
@@ -303,9 +304,14 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     # Strategy "none" turns off HDF5's block of small data sets, whose members it does not align. Version 1.10 is the
     # oldest that has it, so files can be read by whatever is as old as that.
     alignment = {"alignment_threshold": 1, "alignment_interval": ALIGNMENT}
-    with h5py.File(path, "w", libver=("v110", "v110"), fs_strategy="none", **alignment) as file:
+    with (
+        sink(path) as disk,
+        h5py.File(disk, "w", libver=("v110", "v110"), fs_strategy="none", **alignment) as file,
+    ):
         index = {}
         for name, tensor in tensors.items():
+            if disk.failure:
+                raise disk.failure
             dtype = str(tensor.dtype).removeprefix("torch.")
             if dtype == "bfloat16" or dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
                 raise UnrecognisedFile(

@@ -18,6 +18,7 @@ from ..errors import ModelFileCorrupted, UnrecognisedFile, UnsafeFile
 from . import legacy_pt, zip_directory
 from .mapping import map_tensors
 from .opening import open_regular, read_exactly
+from .sink import sink
 from .state_dict import ALLOWED, Storage, state_dict_of
 from .tensors import ITEM_SIZES, Layout, checked
 from .unpickling import MAX_PICKLE_BYTES, unpickle
@@ -111,31 +112,5 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     import torch
 
     state = collections.OrderedDict((name, tensor.detach().contiguous()) for name, tensor in tensors.items())
-    with path.open("wb") as file:
-        sink = _Sink(file)
-        try:
-            torch.save(state, sink)  # type: ignore[arg-type]  # it uses no more of a file than `_Sink` has
-        except Exception as error:  # torch tells only that the archive's position is not the expected one
-            raise (sink.failure or error) from None
-
-
-class _Sink:
-    """A file that remembers why it could not be written."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.failure: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.failure = error
-            raise
-
-    def flush(self) -> None:
-        try:
-            self._file.flush()
-        except OSError as error:
-            self.failure = error
-            raise
+    with sink(path) as file:
+        torch.save(state, file)  # type: ignore[arg-type]  # it uses no more of a file than a `Sink` has
