@@ -20,6 +20,21 @@ pytestmark = pytest.mark.timeout(1800)
 FREEING = ("optimise", "evict", "delete", "delete an imported")
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 by_name = {scenario.name: scenario for scenario in SCENARIOS}
+NOT_MENDED = replace(by_name["optimise"], after={"small": {"pt": "A"}})
+"""Where there is no room to mend the damaged .h5 beside the whole .pt, it goes."""
+
+
+def test_what_alone_has_the_tensors_stays_until_there_is_room_to_mend_it(
+    place: Place, ledger: Ledger
+) -> None:
+    place.reset("damaged pt")
+    damaged = place.cache / "midas_small.pt"
+    (place.cache / "midas_small.h5").unlink()
+    with ledger.injection(2, "optimise on a full disk, the damaged file alone"):
+        done = place.run("optimize", orders=place.orders("fail", 1)).done()
+        assert "disk is full" in done["errors"][0]
+        assert damaged.exists()
+        assert place.run("optimize").done()["repaired"] == [str(damaged)]
 
 
 def said_so(outcome: Outcome) -> None:
@@ -46,7 +61,12 @@ def test_the_disk_fills_at_a_call_and_is_emptied_again(
             at_once = n % 2 == 0
             outcome = scenario.run(place, orders=place.orders("fail", n, error=error), again=at_once)
             if outcome.end == "done":  # what failed was not needed
-                check.finished()
+                errors = isinstance(outcome.value, dict) and outcome.value["errors"]
+                (
+                    Check(place, NOT_MENDED)
+                    if errors and not (place.cache / "midas_small.h5").exists()
+                    else check
+                ).finished()
                 continue
             said_so(outcome)
             if at_once:
@@ -63,8 +83,7 @@ def test_the_disk_fills_at_a_call_and_is_emptied_again(
 @pytest.mark.parametrize("name", FREEING)
 def test_a_full_disk_can_be_emptied(name: str, place: Place, ledger: Ledger) -> None:
     scenario = by_name[name]
-    if name == "optimise":  # there is no room to mend the damaged .h5, so it goes
-        scenario = replace(scenario, after={"small": {"pt": "A"}})
+    scenario = NOT_MENDED if name == "optimise" else scenario
     place.reset(scenario.state)
     with ledger.injection(2, f"{name} on a full disk"):
         scenario.run(place, orders=place.orders("fail", 1)).done()

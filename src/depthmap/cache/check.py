@@ -13,6 +13,7 @@ from ..errors import CacheBusy, CacheError, CacheNotReadable, FileError, ModelFi
 from ..store import FileRecord, Manifest, Stamp, digest_file
 from ..store.commit import is_file, reading
 from ..store.names import TENSOR_FORMATS
+from .remembered import is_remembered, remember
 from .shelf import Shelf
 
 log = logging.getLogger("depthmap")
@@ -45,17 +46,27 @@ def check(
     with reading(path):
         if not is_file(path) or shelf.store.is_left_over(spec.slug, format):
             return None
-        if shelf.store.record(spec.slug, format) is None:
+        record = shelf.store.record(spec.slug, format)
+        if record is None:
             _vouch(shelf, spec, format, path)
-        elif every_byte or not shelf.store.is_stamped(spec.slug, format):
+        elif every_byte or not _is_known_whole(shelf, spec, format, record):
             log.info("verifying %s", path)
+            seen = Stamp.of(path)
             damaged = shelf.store.verify(spec.slug, format, tick)
             if damaged:
                 remedy = _REMEDY.format(name=spec.name)
                 raise ModelFileCorrupted(
                     f"{len(damaged)} of its 1 MiB leaves are damaged, the first is {damaged[0]}", path, remedy
                 )
+            if not shelf.store.is_stamped(spec.slug, format):
+                remember(path, record.digest.sha256, seen)
     return path
+
+
+def _is_known_whole(shelf: Shelf, spec: ModelSpec, format: str, record: FileRecord) -> bool:
+    if shelf.store.is_stamped(spec.slug, format):
+        return True
+    return is_remembered(shelf.store.path(spec.slug, format), record.digest.sha256)
 
 
 def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:

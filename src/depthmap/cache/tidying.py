@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import ModelSpec
-from ..download import Progress
+from ..download import Progress, allowed
 from ..errors import CacheBusy, CacheNotWritable, DepthmapError
 from ..store import FileRecord, Store, digest_file
 from ..store.commit import is_forsaken, link
@@ -146,14 +146,16 @@ def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | No
         if shelf.store.is_left_over(slug, format):
             tally.remove(shelf.store.path(slug, format))
     looked_at = _Rehearsal(shelf.here.settings) if tally.dry_run else shelf.here
-    for result in verify(looked_at, [slug], progress):
+    results = verify(looked_at, [slug], progress)
+    has_whole = any(result["ok"] and result["format"] in TENSOR_FORMATS for result in results)
+    for result in results:
         tally.checked += 1
         format, path = result["format"], Path(result["path"])
         if result["ok"] or not path.is_file():
             continue
         if format == "pkl":
             tally.remove(path)
-        elif spec and not _mended(shelf, spec, format, tally, progress):
+        elif spec and not _mended(shelf, spec, format, tally, progress, needed=not has_whole):
             tally.remove(path)
             if not tally.dry_run:
                 shelf.store.forget(slug, format)
@@ -164,8 +166,14 @@ def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | No
         tally.remove(left["pkl"])
 
 
-def _mended(shelf: Shelf, spec: ModelSpec, format: str, tally: _Tally, progress: Progress | None) -> bool:
-    """Mend a damaged file where that needs no more than its damaged leaves; return whether it is, or would be, done."""
+def _mended(
+    shelf: Shelf, spec: ModelSpec, format: str, tally: _Tally, progress: Progress | None, *, needed: bool
+) -> bool:
+    """Mend a damaged file where that needs no more than its damaged leaves; return whether it is, or would be, done.
+
+    Where it fails for now (a full disk, a server that is down), it raises for a file that is ``needed``: the only one
+    with the model's tensors, whose sound leaves are of use another time.
+    """
     record = shelf.store.record(spec.slug, format)
     if record is None or not _is_worth_mending(shelf, spec, format, record):
         return False
@@ -173,7 +181,13 @@ def _mended(shelf: Shelf, spec: ModelSpec, format: str, tally: _Tally, progress:
         try:
             mend(shelf, spec, format, record, progress)
         except DepthmapError as error:
+            if needed:
+                raise
             tally.errors.append(str(error))
+            begun = shelf.store.resumable(spec.slug, format).name
+            for _, path in shelf.store.partial():
+                if path.name.startswith(begun):
+                    shelf.store.unlink(path)
             return False
     tally.repaired.append(str(shelf.store.path(spec.slug, format)))
     return True
@@ -182,7 +196,7 @@ def _mended(shelf: Shelf, spec: ModelSpec, format: str, tally: _Tally, progress:
 def _is_worth_mending(shelf: Shelf, spec: ModelSpec, format: str, record: FileRecord) -> bool:
     if is_mendable(shelf, spec, format, record):
         return True
-    return bool(spec.url) and not shelf.settings.offline and bool(repair_urls(shelf, spec, format, record))
+    return bool(allowed(repair_urls(shelf, spec, format, record), offline=shelf.settings.offline))
 
 
 def _doubles(shelf: Shelf, tally: _Tally) -> list[Path]:

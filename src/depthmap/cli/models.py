@@ -123,6 +123,7 @@ def _detail_lines(entry: dict[str, Any]) -> list[str]:
         **entry["provenance"],
         **{f"{format} sha256": digest for format, digest in entry["sha256"].items()},
         **{f"{format} path": file["path"] for format, file in entry["formats"].items()},
+        **{f"{format} shared": "with " + ", ".join(names) for format, names in entry["shared_with"].items()},
     }
     short = [f"  {name:10} {value}" for name, value in facts.items()]
     return [part for line in short for part in _folded(line)]

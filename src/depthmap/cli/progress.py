@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is (0: unknown)."""
-_LARGE = 100_000_000  # smaller files are done before a line about them is read
+_LARGE = 100_000_000  # smaller files are done before a line about them is read, unless they last
+_LASTING = 2.0  # seconds
 _STEP = 25  # per cent between two plain lines
+_PAUSE = 60.0  # seconds between two plain lines of what is slower than that
 
 
 @contextmanager
@@ -76,7 +80,7 @@ def _bar(columns: Callable[[], list[ProgressColumn]], *, keep: bool) -> Iterator
 
     def report(what: str, done: int, total: int) -> None:
         progress.start()  # only now: there can be one bar at a time
-        key = what if keep else ""
+        key = _topic(what) if keep else ""
         if key not in tasks:
             # What was there before, of a download that goes on, is no part of the rate.
             tasks[key] = progress.add_task(what, total=total or None, completed=done)
@@ -88,17 +92,49 @@ def _bar(columns: Callable[[], list[ProgressColumn]], *, keep: bool) -> Iterator
         progress.stop()
 
 
+def _topic(what: str) -> str:
+    """Return what is being done, without the seconds that it still takes."""
+    return re.sub(r" \d+ s\b", "", what)
+
+
+class _Pace:
+    """How far one thing is, how fast it goes, and when another line about it is due."""
+
+    def __init__(self, done: int) -> None:
+        self._began = self._said = time.monotonic()
+        self._first = done  # what was there before, of a download that goes on, is no part of the rate
+        self._step = -1
+
+    def is_due(self, done: int, total: int) -> bool:
+        now = time.monotonic()
+        if 0 < total < _LARGE and now - self._began < _LASTING:
+            return False
+        step = done * 100 // total // _STEP if total else 0
+        if step <= self._step and now - self._said < _PAUSE:
+            return False
+        self._step, self._said = step, now
+        return True
+
+    def text(self, done: int, total: int) -> str:
+        if not total:
+            return " ..."
+        parts = [f": {done * 100 // total} % of {output.size_text(total)}"]
+        fresh, seconds = done - self._first, time.monotonic() - self._began
+        if fresh > 0 and seconds > 0:
+            rate = fresh / seconds
+            parts.append(f"{output.size_text(rate)}/s")
+            if done < total:
+                parts.append(f"{output.seconds_text((total - done) / rate)} left")
+        return ", ".join(parts)
+
+
 @contextmanager
 def _lines(session: Session) -> Iterator[Report]:
-    reached: dict[str, int] = {}
+    paces: dict[str, _Pace] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        if total < _LARGE and total:
-            return
-        step = done * 100 // total // _STEP if total else 0
-        if step > reached.get(what, -1):
-            reached[what] = step
-            share = f": {step * _STEP} % of {output.size_text(total)}" if total else " ..."
-            session.say(what + share)
+        pace = paces.setdefault(_topic(what), _Pace(done))
+        if pace.is_due(done, total):
+            session.say(what + pace.text(done, total))
 
     yield report

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DepthmapError
+from ..errors import DepthmapError, UsageError
 from .output import count, size_text
 from .session import FAILED, SOME_FAILED, Session, with_models, with_session
 from .sizes import size_option
+
+if TYPE_CHECKING:
+    from ..cache import ModelCache
 
 _MB = 1e6
 
@@ -116,7 +120,7 @@ def optimize(session: Session, dry_run: bool) -> int:
 @click.option("--confirm", is_flag=True, help="Without a model: yes, remove all of them.")
 @with_models(required=False, several=True)
 @with_session
-def clear(session: Session, models: tuple[str, ...], confirm: bool) -> None:
+def clear(session: Session, models: tuple[str, ...], confirm: bool) -> int:
     """Remove one model from the cache, or with --confirm all.
 
     Other files in the directory stay, and so does the model that ships with
@@ -128,10 +132,28 @@ def clear(session: Session, models: tuple[str, ...], confirm: bool) -> None:
     removed = [path for name in models for path in cache.delete(name)] if models else cache.clear()
     session.result({"removed": [str(path) for path in removed]}, map(str, removed))
     session.say(f"{count(len(removed), 'file')} removed." if removed else "There was nothing to remove.")
+    left = _elsewhere(cache, models or cache.info()["models"])
+    if left:
+        session.warn(f"What is in {', '.join(map(str, left))} stays: only {cache.cache_dir} is written.")
+    return FAILED if left and not removed else 0
+
+
+def _elsewhere(cache: ModelCache, names: Iterable[str]) -> list[Path]:
+    """Return the directories, beside the one that is written, that have files of some of the models."""
+    slugs = {name.lower() for name in names}
+    return [
+        place.store.root
+        for place in cache.shelf.places
+        if place.store.root != cache.cache_dir and slugs & set(place.store.files())
+    ]
 
 
 def _set_pin(session: Session, model: str, pinned: bool) -> None:
     cache = session.working_cache()
+    if model.lower() not in cache.shelf.store.files() and (places := _elsewhere(cache, [model])):
+        raise UsageError(
+            f"{model} is in a cache that is not written", places[0], "Nothing is ever evicted from there."
+        )
     cache.pin(model, pinned)
     session.say(f"{model} is {'pinned: evict keeps it' if pinned else 'no longer pinned'}.")
     session.result({"model": cache.spec(model).name, "pinned": pinned})
@@ -168,11 +190,13 @@ def evict(session: Session, max_size: int, dry_run: bool) -> None:
 
     Pinned ones stay, and those that some process has loaded.
     """
+    from ..cache.budget import bytes_of, held
+
     cache = session.working_cache()
-    sizes = {slug: sum(of.values()) for slug, of in cache.usage()["models"].items()}
+    before = held(cache.shelf)
     gone = cache.evict(max_size, dry_run=dry_run)
-    left = sum(size for slug, size in sizes.items() if slug not in gone)
-    session.result({"evicted": gone, "bytes_left": round(left), "dry_run": dry_run}, gone)
+    left = bytes_of(model for model in before if model.slug not in gone)
+    session.result({"evicted": gone, "bytes_left": left, "dry_run": dry_run}, gone)
     verb = "would go" if dry_run else "went"
     session.say(f"{count(len(gone), 'model')} {verb}, {size_text(left)} left.")
     if left > max_size:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import FileError, ModelFileCorrupted, UnrecognisedFile, UnsafeFile
+from .global_heap import require_end
 from .mapping import map_tensors
 from .opening import open_regular, read_exactly
 from .sink import sink
@@ -80,6 +81,7 @@ def scan(path: Path) -> Layout:
     tensors: dict[str, TensorInfo] = {}
     mapped = True
     with _opened(path) as file:
+        require_end(path, file.id.get_create_plist().get_sizes()[1])
         size = path.stat().st_size
         limit = max(size * _MAX_EXPANSION, _ALWAYS_ALLOWED)
         total = 0
@@ -91,7 +93,7 @@ def scan(path: Path) -> Layout:
                 raise UnsafeFile(f"it claims to hold {total} bytes in {size}", path, _ELSE)
             if len(tensors) > MAX_TENSORS:
                 raise UnsafeFile("it holds more data sets than any network has", path, _ELSE)
-        metadata = _metadata(file)
+        metadata = _metadata(file, with_heap=True)
     if not tensors:
         raise UnrecognisedFile("it holds no tensors", path, "Use an HDF5 file with one data set per tensor.")
     ordered = dict(sorted(tensors.items(), key=lambda item: item[1].offset))
@@ -178,8 +180,11 @@ def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[Tenso
     return info, in_place or info.extent == 0, max(info.nbytes, chunk)
 
 
-def _metadata(file: h5py.File) -> dict[str, Any]:
-    """Return what our own writer left in its attribute; nothing where it is another's, or absurd."""
+def _metadata(file: h5py.File, *, with_heap: bool) -> dict[str, Any]:
+    """Return what our own writer left in its attribute; nothing where it is another's, or absurd.
+
+    Only ``with_heap``, once that has been gone through, may it be a text of any length.
+    """
     import h5py
 
     name = ATTRIBUTE.encode()
@@ -187,8 +192,11 @@ def _metadata(file: h5py.File) -> dict[str, Any]:
         return {}
     attribute = h5py.h5a.open(file.id, name)
     single = attribute.get_space().get_simple_extent_type() == h5py.h5s.SCALAR
-    if not (single and isinstance(attribute.get_type(), h5py.h5t.TypeStringID)):
+    kind = attribute.get_type()
+    if not (single and isinstance(kind, h5py.h5t.TypeStringID)):
         return {}  # an array of strings can name one string a million times
+    if kind.is_variable_str() and not with_heap:
+        return {}
     text = file.attrs[ATTRIBUTE] if attribute.get_storage_size() <= _MAX_ATTRIBUTE else ""
     try:
         data = json.loads(text) if len(text) <= _MAX_ATTRIBUTE else {}
@@ -269,7 +277,7 @@ def _unpacks_to(packed: bytes, length: int) -> bool:
 def _indexed(path: Path) -> Layout | None:
     """Return the layout that our own writer left in the file, or None."""
     with _opened(path) as file:
-        tensors = _index(_metadata(file))
+        tensors = _index(_metadata(file, with_heap=False))
     return checked(Layout(path, tensors), path.stat().st_size) if tensors else None
 
 
@@ -300,6 +308,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
         For a dtype that HDF5 has not (bfloat16), or a name with a slash, which HDF5 reads as groups.
     """
     import h5py
+    import numpy as np
 
     # Strategy "none" turns off HDF5's block of small data sets, whose members it does not align. Version 1.10 is the
     # oldest that has it, so files can be read by whatever is as old as that.
@@ -318,7 +327,8 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
                     f"tensor {brief(name)} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
                 )
             index[name] = (dtype, list(tensor.shape), _write(file, name, tensor, dtype))
-        file.attrs[ATTRIBUTE] = json.dumps({**(metadata or {}), _INDEX: index})
+        # Of fixed length, since texts of any length lie in the global heap.
+        file.attrs[ATTRIBUTE] = np.bytes_(json.dumps({**(metadata or {}), _INDEX: index}).encode())
 
 
 def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> int:

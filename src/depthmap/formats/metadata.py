@@ -10,11 +10,12 @@ from typing import Any
 
 from ..errors import ModelFileCorrupted
 from .opening import read_small
-from .unpickling import MAX_PICKLE_BYTES, unpickle
+from .unpickling import MAX_PICKLE_BYTES, MAX_STEPS, unpickle
 
 suffix = ".pkl"
 SCHEMA = 1
 _DIGEST = "digest"
+_MAX_DEPTH = 64
 
 
 def dumps(data: Mapping[str, Any]) -> bytes:
@@ -28,6 +29,26 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _is_plain(content: Any) -> bool:
+    """Tell whether ``content``, written out, is about as large as its pickle.
+
+    A pickle can name one list, or one text, again and again; whoever writes that out never ends.
+    """
+    level, items, characters = [content], 0, 0
+    for _ in range(_MAX_DEPTH):
+        characters += sum(len(value) for value in level if isinstance(value, (str, bytes)))
+        containers = [value for value in level if isinstance(value, (list, tuple, dict))]
+        items += sum(map(len, containers))
+        if not containers or items > MAX_STEPS or characters > MAX_PICKLE_BYTES:
+            return not containers and characters <= MAX_PICKLE_BYTES
+        level = [part for container in containers for part in _parts(container)]
+    return False
+
+
+def _parts(container: Any) -> list[Any]:
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
 def load(path: Path) -> dict[str, Any]:
     """Return the metadata in a ``.pkl`` file.
 
@@ -36,7 +57,8 @@ def load(path: Path) -> dict[str, Any]:
     UnsafeFile
         When it names a global: nothing of it is run.
     ModelFileCorrupted
-        When it is no pickle of a dictionary with a schema number, larger than 16 MiB, or not what was written.
+        When it is no pickle of a dictionary with a schema number, larger than 16 MiB (also when written out), or not
+        what was written.
         A schema older or newer than ours is not an error: what we know of it is read, the rest is left alone.
     UnrecognisedFile
         When it is no regular file.
@@ -45,6 +67,10 @@ def load(path: Path) -> dict[str, Any]:
     if type(data) is not dict or type(data.get("schema")) is not int:
         raise ModelFileCorrupted(
             "it holds no model description", path, "Run 'depthmap models optimize' to remove it."
+        )
+    if not _is_plain(data):
+        raise ModelFileCorrupted(
+            "what it describes never ends", path, "Run 'depthmap models optimize' to remove it."
         )
     digest = data.pop(_DIGEST, None)
     if digest is not None and data["schema"] == SCHEMA and digest != _digest(data):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from ..errors import ModelFileCorrupted, UnrecognisedFile
 
@@ -19,16 +22,33 @@ else:
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, unbuffered.
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading, unbuffered, for as long as the context lasts.
 
     Raises
     ------
     UnrecognisedFile
         When it is a directory, a FIFO, a device, a socket, or a link that leads back to itself.
+    ModelFileCorrupted
+        When the disk cannot read it, in the context too.
     OSError
         When the system does not let it be opened, `FileNotFoundError` among them.
     """
+    try:
+        with _open(path) as file:
+            yield file
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            _refuse(path)
+        if error.errno != errno.EIO:
+            raise
+        raise ModelFileCorrupted(
+            "the disk cannot read it", path, "Get the file again, and have the disk checked."
+        ) from error
+
+
+def _open(path: Path) -> BinaryIO:
     _require_regular(os.stat(path), path)  # first, since to open some devices is to act on them
     descriptor = open_shared(path)
     try:
@@ -73,4 +93,8 @@ def read_exactly(file: BinaryIO, start: int, length: int) -> bytes:
 
 def _require_regular(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnrecognisedFile("it is no regular file", path, "Name a file that holds a model.")
+        _refuse(path)
+
+
+def _refuse(path: Path) -> NoReturn:
+    raise UnrecognisedFile("it is no regular file", path, "Name a file that holds a model.")

@@ -59,7 +59,8 @@ def records(file: BinaryIO, size: int, path: Path) -> dict[str, Record]:
         if found.setdefault(name.decode(), record) is not record:
             raise ValueError("two records have the same name")
         spans.append((header, record.start + length))
-    if any(end > following for (_, end), (following, _) in pairwise(sorted(spans))):
+    behind = max(end for _, end in spans) > directory.offset
+    if behind or any(end > following for (_, end), (following, _) in pairwise(sorted(spans))):
         raise ValueError("records overlap")
     return found
 
