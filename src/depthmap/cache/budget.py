@@ -122,8 +122,10 @@ def _remove(shelf: Shelf, slug: str) -> bool:
     return True
 
 
-def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int) -> list[str]:
+def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int, *, dry_run: bool = False) -> list[str]:
     """Evict what must go for ``nbytes`` more of a model to fit into ``DEPTHMAP_CACHE_MAX_SIZE``; return what went.
+
+    With ``dry_run`` return what would go.
 
     Raises
     ------
@@ -131,7 +133,7 @@ def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int) -> list[str]:
         When it cannot be made to fit; nothing is evicted then.
     """
     limit = shelf.settings.max_size
-    if limit is None:
+    if limit is None or not nbytes:
         return []
     nbytes += LEAF  # its .pkl, and the headers of its .h5
     going, left = _evict(shelf, limit - nbytes, dry_run=True, spare=spec.slug)
@@ -142,4 +144,4 @@ def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int) -> list[str]:
             shelf.store.root,
             "Raise DEPTHMAP_CACHE_MAX_SIZE, unpin or clear a model, or keep one format only (--format pt).",
         )
-    return evict(shelf, limit - nbytes, spare=spec.slug)
+    return going if dry_run else evict(shelf, limit - nbytes, spare=spec.slug)

@@ -12,7 +12,7 @@ from typing import Any
 from .. import formats
 from ..catalog import ModelSpec
 from ..download import Partial, Progress, allowed, complete, download, sources
-from ..errors import CacheError, DownloadError, ModelUnavailable, UsageError
+from ..errors import CacheError, Cancelled, DownloadError, ModelUnavailable, UsageError
 from ..store import Digest, Manifest
 from ..store.commit import free_space, require_space
 from ..store.digest import LEAF
@@ -56,8 +56,7 @@ def fetch(
     with _alone(shelf, spec, progress):
         found = whole_files(shelf, spec, wanted)
         missing = [name for name in wanted if name not in found]
-        if missing:
-            make_room(shelf, spec, spec.bytes * len(missing))
+        make_room(shelf, spec, spec.bytes * len(missing))
         if "pt" in missing or (missing and not whole_files(shelf, spec, ("pt",))):
             found |= _download(shelf, spec, missing, progress, cancel)
         for name in [name for name in missing if name not in found]:
@@ -102,12 +101,14 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
     """Return what `fetch` would do, without doing it or asking anybody.
 
     model; cached, missing (formats); sources (URLs in order); download_bytes, resumed_bytes (there already from an
-    earlier run), write_bytes (room that is needed), free_bytes, fits.
+    earlier run), write_bytes (room that is needed), free_bytes, fits; evicts (slugs that would have to go).
 
     Raises
     ------
     ModelUnavailable
         When something is missing and there is no source.
+    BudgetExceeded
+        When it would be raised.
     """
     _known_formats(wanted)
     cached = shelf.cached(spec.slug)
@@ -128,6 +129,7 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
         "write_bytes": written,
         "free_bytes": free,
         "fits": written <= free,
+        "evicts": make_room(shelf, spec, spec.bytes * len(missing), dry_run=True),
     }
 
 
@@ -197,6 +199,8 @@ def _download(
     try:
         salvage(shelf, spec, "pt", partial)
         digest = complete(partial, urls, settings.timeout, progress, retries=settings.retries, cancel=cancel)
+    except Cancelled as error:
+        raise Cancelled(error.what, spec.name, error.remedy) from error
     except DownloadError as error:
         raise type(error)(error.what, spec.name, ways_out(spec)) from error
     finally:

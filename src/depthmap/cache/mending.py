@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -54,9 +55,9 @@ def mend(
         digest = complete(partial, urls, settings.timeout, progress, retries=settings.retries, cancel=cancel)
     finally:
         partial.close()
-    manifest = store.known(spec.slug)
-    if manifest is not None:
-        store.add(manifest, spec.slug, format, target, digest)
+    if manifest := store.known(spec.slug) or shelf.known(spec.slug):
+        ours = manifest if store.known(spec.slug) else replace(manifest, files={}, previous=None)
+        store.add(ours, spec.slug, format, target, digest)
     partial.discard_journal()
     return {"leaves": lost, "bytes_fetched": partial.received}
 

@@ -18,7 +18,9 @@ from ..errors import (
     DownloadError,
     FileError,
     UnknownModel,
+    UsageError,
 )
+from ..store import Manifest
 from ..store.names import TENSOR_FORMATS
 from .budget import size_of
 from .check import check, first_whole
@@ -112,13 +114,26 @@ def _outcome(action: str, leaves: int = 0, fetched: int = 0) -> dict[str, Any]:
 
 
 def _is_damaged(shelf: Shelf, spec: ModelSpec, format: str) -> bool | None:
-    """Tell whether a model's file is damaged, or was and is set aside; None when there is none."""
+    """Tell whether a model's file is damaged, or was and is set aside; None when there is none to be repaired.
+
+    One in a directory that is not written counts when it is damaged and no other directory has a whole one: the
+    copy goes where it can be written.
+    """
     try:
         if check(shelf, spec, format, every_byte=True):
             return False
     except FileError:
         return True
-    return True if shelf.store.set_aside_of(spec.slug, format) else None
+    if shelf.store.set_aside_of(spec.slug, format):
+        return True
+    damaged = None
+    for place in shelf.places:
+        try:
+            if check(place, spec, format, every_byte=True):
+                return None
+        except FileError:
+            damaged = True
+    return damaged
 
 
 def _replace(
@@ -126,7 +141,7 @@ def _replace(
 ) -> dict[str, Any]:
     """Put a whole file in place of a damaged one, with as few bytes from elsewhere as will do."""
     failure: DepthmapError | None = None
-    if record := shelf.store.record(spec.slug, format):
+    if record := next((r for place in shelf.places if (r := place.store.record(spec.slug, format))), None):
         try:
             done = mend(shelf, spec, format, record, progress, cancel)
             action = "fetched" if done["bytes_fetched"] else "mended"
@@ -169,15 +184,25 @@ def pin(shelf: Shelf, spec: ModelSpec, pinned: bool) -> None:
 
     Raises
     ------
+    UsageError
+        When it is in a directory that is not written, from which nothing is evicted.
     UnknownModel
         When it is not cached.
     """
+    if spec.slug not in shelf.store.files():
+        _require_absent(shelf, spec)
+        remedy = f"Run 'depthmap models download --model {spec.name}' first."
+        raise UnknownModel("The model is not cached", spec.name, remedy)
     with shelf.store.lock(spec.slug):
-        manifest = shelf.store.known(spec.slug)
-        if manifest is None:
-            raise UnknownModel(
-                "The model is not cached",
-                spec.name,
-                f"Run 'depthmap models download --model {spec.name}' first.",
-            )
+        manifest = shelf.store.known(spec.slug) or Manifest(spec)
         shelf.store.write_manifest(spec.slug, replace(manifest, pinned=pinned))
+
+
+def _require_absent(shelf: Shelf, spec: ModelSpec) -> None:
+    for place in shelf.places:
+        if spec.slug in place.store.files():
+            raise UsageError(
+                f"{spec.name} is in a cache that is not written",
+                place.store.root,
+                "Nothing is ever evicted from there.",
+            )

@@ -217,6 +217,7 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
             f"{plan['model']}: {size_text(plan['download_bytes'])} to fetch"
             + (f", {size_text(plan['resumed_bytes'])} there already" if plan["resumed_bytes"] else "")
             + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
+            + (f" To make room, {', '.join(plan['evicts'])} would be evicted." if plan["evicts"] else "")
         )
     session.result({"models": plans, "dry_run": True}, [url for plan in plans for url in plan["sources"]])
     needed = sum(plan["write_bytes"] for plan in plans)

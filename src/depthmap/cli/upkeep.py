@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DepthmapError, UsageError
+from ..errors import DepthmapError
 from .output import count, size_text
 from .session import FAILED, SOME_FAILED, Session, with_models, with_session
 from .sizes import size_option
@@ -150,10 +150,6 @@ def _elsewhere(cache: ModelCache, names: Iterable[str]) -> list[Path]:
 
 def _set_pin(session: Session, model: str, pinned: bool) -> None:
     cache = session.working_cache()
-    if model.lower() not in cache.shelf.store.files() and (places := _elsewhere(cache, [model])):
-        raise UsageError(
-            f"{model} is in a cache that is not written", places[0], "Nothing is ever evicted from there."
-        )
     cache.pin(model, pinned)
     session.say(f"{model} is {'pinned: evict keeps it' if pinned else 'no longer pinned'}.")
     session.result({"model": cache.spec(model).name, "pinned": pinned})

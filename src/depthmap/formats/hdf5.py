@@ -93,7 +93,7 @@ def scan(path: Path) -> Layout:
                 raise UnsafeFile(f"it claims to hold {total} bytes in {size}", path, _ELSE)
             if len(tensors) > MAX_TENSORS:
                 raise UnsafeFile("it holds more data sets than any network has", path, _ELSE)
-        metadata = _metadata(file, with_heap=True)
+        metadata = _metadata(file)
     if not tensors:
         raise UnrecognisedFile("it holds no tensors", path, "Use an HDF5 file with one data set per tensor.")
     ordered = dict(sorted(tensors.items(), key=lambda item: item[1].offset))
@@ -180,11 +180,8 @@ def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[Tenso
     return info, in_place or info.extent == 0, max(info.nbytes, chunk)
 
 
-def _metadata(file: h5py.File, *, with_heap: bool) -> dict[str, Any]:
-    """Return what our own writer left in its attribute; nothing where it is another's, or absurd.
-
-    Only ``with_heap``, once that has been gone through, may it be a text of any length.
-    """
+def _metadata(file: h5py.File) -> dict[str, Any]:
+    """Return what our own writer left in its attribute; nothing where it is another's, or absurd."""
     import h5py
 
     name = ATTRIBUTE.encode()
@@ -193,9 +190,8 @@ def _metadata(file: h5py.File, *, with_heap: bool) -> dict[str, Any]:
     attribute = h5py.h5a.open(file.id, name)
     single = attribute.get_space().get_simple_extent_type() == h5py.h5s.SCALAR
     kind = attribute.get_type()
-    if not (single and isinstance(kind, h5py.h5t.TypeStringID)):
-        return {}  # an array of strings can name one string a million times
-    if kind.is_variable_str() and not with_heap:
+    # An array of texts can name one a million times, and for a text of any length HDF5 takes what memory it claims.
+    if not single or not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str():
         return {}
     text = file.attrs[ATTRIBUTE] if attribute.get_storage_size() <= _MAX_ATTRIBUTE else ""
     try:
@@ -277,7 +273,7 @@ def _unpacks_to(packed: bytes, length: int) -> bool:
 def _indexed(path: Path) -> Layout | None:
     """Return the layout that our own writer left in the file, or None."""
     with _opened(path) as file:
-        tensors = _index(_metadata(file, with_heap=False))
+        tensors = _index(_metadata(file))
     return checked(Layout(path, tensors), path.stat().st_size) if tensors else None
 
 
@@ -327,7 +323,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
                     f"tensor {brief(name)} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
                 )
             index[name] = (dtype, list(tensor.shape), _write(file, name, tensor, dtype))
-        # Of fixed length, since texts of any length lie in the global heap.
+        # Of fixed length: texts of any length, as h5py writes them by itself, are not read.
         file.attrs[ATTRIBUTE] = np.bytes_(json.dumps({**(metadata or {}), _INDEX: index}).encode())
 
 
