@@ -15,7 +15,6 @@ tensors mapped); torch.hub's, step by step from public calls: build with random 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -28,43 +27,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-GOLDENS = Path(__file__).parents[1] / "tests" / "data" / "goldens"
+from common import arguments, need_room, prepare, use
+
 WAYS = ("depthmap .pt", "depthmap .h5", "torch.hub's way", "safetensors + meta")
 
 
-def prepare(folder: Path, model: str) -> None:
-    """Make the checkpoint, its catalogue entry, the cached files and the safetensors file."""
-    import hashlib
-
+def prepare_all(folder: Path, model: str) -> None:
+    """Make the published file, the cache that has it, and the safetensors file."""
     from safetensors.torch import save_file
 
     from depthmap import formats
-    from depthmap.cache import ModelCache
-    from depthmap.catalog import CATALOG
 
-    loaded = importlib.util.spec_from_file_location(
-        "synthetic_checkpoint", GOLDENS / "synthetic_checkpoint.py"
-    )
-    script = importlib.util.module_from_spec(loaded)
-    loaded.loader.exec_module(script)
-    published = folder / CATALOG[model.lower()].path.rsplit("/", 1)[-1]
-    script.main(model, published)
-    with published.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    entry = {"name": model, "bytes": published.stat().st_size, "sha256": digest.hexdigest()}
-    (folder / "catalog.json").write_text(json.dumps({"models": [entry]}))
+    published = prepare(folder, model)
     save_file({k: v.clone() for k, v in formats.load(published).items()}, folder / "model.safetensors")
-    use(folder)
-    ModelCache().download(model)
-
-
-def use(folder: Path) -> None:
-    """Point the process at the prepared folder."""
-    os.environ["DEPTHMAP_CATALOG"] = str(folder / "catalog.json")
-    os.environ["DEPTHMAP_MIRRORS"] = folder.as_uri()
-    os.environ["DEPTHMAP_CACHE_DIR"] = str(folder / "cache")
 
 
 def ways(folder: Path, model: str) -> dict[str, Callable[[], Any]]:
@@ -166,9 +141,7 @@ def measure(folder: Path, model: str, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--model", default="DPT_Large")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
@@ -185,7 +158,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        prepare(folder, options.model)
+        need_room(folder, options.model, 5)
+        prepare_all(folder, options.model)
         split_caches(folder, options.model)
         table = measure(folder, options.model, options.rounds)
     print(

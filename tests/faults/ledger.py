@@ -26,7 +26,6 @@ FAULTS = {
     13: "interrupted exports and imports",
     14: "metadata of other versions, empty folders, files of others",
     15: "no network, everything cached",
-    16: "hostile web clients",
 }
 """The rows of the table."""
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
