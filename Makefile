@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# seconds that `make fuzz` gives each parser
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-all lint format bench faults clean
+.PHONY: demo test test-all lint format bench faults fuzz clean
 
 demo: $(VENV)/.installed
 	$(BIN)/depthmap predict examples/*.jpg examples/*.png -o demo-output --model Depthmap_Tiny
@@ -30,9 +32,16 @@ bench: $(VENV)/.installed-dev
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/faults --faults-full --faults-report build/faults.json --faults-page docs/reliability.md
 
+fuzz: $(VENV)/.installed-fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(FUZZ_SECONDS) --folder build/fuzz
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed
+	$(PIP) -e '.[fuzz]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -86,12 +86,14 @@ class ModelSpec:
         }
         try:
             spec = cls(**values)
+            spec._check()
         except TypeError as error:
             raise UsageError(f"This is no model description: {error}") from error
-        spec._check()
         return spec
 
     def _check(self) -> None:
+        if not all(isinstance(text, str) for text in (self.name, self.network, self.path, self.sha256)):
+            raise UsageError("name, network, path and sha256 of a model description must be text", "")
         numbers = [*self.mean, *self.std, self.input_size, self.bytes]
         if not all(isinstance(v, (int, float)) for v in numbers) or len(self.mean) != 3 or len(self.std) != 3:
             raise UsageError(

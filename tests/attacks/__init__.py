@@ -5,6 +5,7 @@
 bounded, and tells what was lost, if anything.
 """
 
+from . import checkpoints, hdf5s, headers, manifests, pickles, places  # noqa: F401  # they fill the table
 from .running import run_all, run_controls
 from .table import ATTACKS, Attack
 

@@ -54,3 +54,4 @@ CONTROLS: dict[str, Callable[[Path], None]] = {
     "never ends": _never_ends, "waits for a FIFO": _waits_for_a_fifo, "dies": _dies,
     "fills the disk": _fills_the_disk, "raises what is not ours": _raises_what_is_not_ours,
 }  # fmt: skip
+ENDLESS = ("never ends", "waits for a FIFO")

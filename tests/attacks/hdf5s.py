@@ -31,7 +31,7 @@ def _sound(path: Path, **index: Any) -> None:
             data = json.loads(file.attrs["depthmap"])
             entry = dict(zip(("dtype", "shape", "offset"), data["tensors"]["a"], strict=True))
             data["tensors"]["a"] = list({**entry, **index}.values())
-            file.attrs["depthmap"] = json.dumps(data)
+            file.attrs["depthmap"] = np.bytes_(json.dumps(data).encode())
 
 
 @h5
@@ -276,13 +276,13 @@ def _with_attribute(path: Path, text: Any) -> None:
 @h5
 def _an_attribute_of_megabytes(path: Path, trace: Path) -> None:
     """Our own attribute, of 60 MB of nested lists."""
-    _with_attribute(path, "[" + "[]," * 20_000_000 + "[]]")
+    _with_attribute(path, np.bytes_(b"[" + b"[]," * 20_000_000 + b"[]]"))
 
 
 @h5
 def _an_attribute_nested_without_end(path: Path, trace: Path) -> None:
     """Our own attribute, of lists a hundred thousand deep."""
-    _with_attribute(path, "[" * 100_000)
+    _with_attribute(path, np.bytes_(b"[" * 100_000))
 
 
 @h5
@@ -368,7 +368,41 @@ def _an_index_of_nonsense(path: Path, trace: Path) -> None:
     """Our own index, as numbers, lists and nothing."""
     _sound(path)
     with h5py.File(path, "r+") as file:
-        file.attrs["depthmap"] = json.dumps({"tensors": {"a": 3, "b": [], "c": None}})
+        file.attrs["depthmap"] = np.bytes_(json.dumps({"tensors": {"a": 3, "b": [], "c": None}}).encode())
+
+
+@h5
+def _a_heap_that_never_ends(path: Path, trace: Path) -> None:
+    """A text whose length, rounded up, is nothing: HDF5 steps from it to itself, for ever."""
+    _with_attribute(path, json.dumps({"tensors": {}}))
+    _spoil_heap(path)
+
+
+@h5
+def _an_attribute_of_four_gigabytes(path: Path, trace: Path) -> None:
+    """Our own attribute, as a text that says it has 4 GB, which HDF5 allocates before it looks."""
+    with h5py.File(path, "w") as file:  # without checksums
+        file["a"] = np.ones(4, "f4")
+        file.attrs["depthmap"] = "x" * 77_777
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(struct.pack("<I", 77_777), struct.pack("<I", 2**32 - 2), 1))
+
+
+@h5
+def _a_virtual_data_set_whose_heap_never_ends(path: Path, trace: Path) -> None:
+    """The same where HDF5 looks for the parts of a data set when it opens it."""
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("other", "a", (4,))
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_virtual_dataset("a", layout)
+    _spoil_heap(path)
+
+
+def _spoil_heap(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    first = raw.index(b"GCOL") + 16
+    raw[first + 8 : first + 16] = struct.pack("<Q", 2**64 - 16)
+    path.write_bytes(raw)
 
 
 @h5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ def _laughs() -> list[Any]:
     value: list[Any] = ["ha"]
     for _ in range(30):
         value = [value, value]
+    return value
+
+
+def _nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
     return value
 
 
@@ -87,6 +95,9 @@ _CHANGES: dict[str, Change] = {
     "itself before": lambda d: d.update(previous=dict(d, previous=dict(d))),
     "a std of zero": lambda d: d["spec"].update(std=[0, 0, 0]),
     "an input size of millions": lambda d: d["spec"].update(input_size=10**7),
+    "laughter under a digest": lambda d: d.update(provenance=_laughs(), digest="0" * 64),
+    "nesting without end under a digest": lambda d: d.update(provenance=_nested(90), digest="0" * 64),
+    "one text named without end": lambda d: d.update(provenance=["x" * 1_000_000] * 100_000, digest="0" * 64),
     "control characters in its texts": lambda d: d["spec"].update(
         about="\x1b[2J\x1b]0;owned\x07", licence="\r\n\0"
     ),
@@ -99,7 +110,8 @@ def _enter(name: str, change: Change, doors: tuple[str, ...] = PKL_DOORS) -> Non
 
         data = _sound()
         change(data)
-        path.write_bytes(metadata.dumps(data))
+        # not by metadata.dumps: its digest of laughter would never end
+        path.write_bytes(pickle.dumps({"schema": metadata.SCHEMA, **data}, 4))
 
     add(f"a description with {name}", "A .pkl that says nonsense.", ".pkl", make, doors)
 

@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from . import checkpoints, controls, doors, hdf5s, headers, manifests, pickles, places  # noqa: F401  # they fill the table
-from .doors import DOORS, LARGEST_FILE, TRACE, Site
-from .table import ATTACKS
+from faults.sweep import spread
 
-SECONDS = 20.0
+from . import ATTACKS, controls
+from .doors import DOORS, LARGEST_FILE, TRACE, Site
+
+SECONDS = 60.0
 MEMORY = 1 << 30
 """Bytes of address space that a case may take beyond what the server has: mappings of files count."""
 
@@ -45,7 +46,10 @@ def _attacks(root: Path) -> list[Case]:
 
 
 def _controls(root: Path) -> list[Case]:
-    return [Case(name, root, partial(control, root), 3.0) for name, control in controls.CONTROLS.items()]
+    return [
+        Case(name, root, partial(control, root), 2.0 if name in controls.ENDLESS else SECONDS)
+        for name, control in controls.CONTROLS.items()
+    ]
 
 
 class _Worker:
@@ -135,7 +139,7 @@ def _outcomes(cases: list[Case]) -> Iterator[tuple[str, str | None]]:
         worker.stop()
 
 
-def main(what: str, tmp: Path) -> None:
+def main(what: str, tmp: Path, sample: int | None) -> None:
     import torch
 
     from depthmap import networks
@@ -143,10 +147,11 @@ def main(what: str, tmp: Path) -> None:
     torch.set_num_threads(1)
     for network in networks.NETWORKS:
         networks.expected_shapes(network)  # cached, so that not every case builds them
-    for outcome in _outcomes((_controls if what == "controls" else _attacks)(tmp / "site")):
+    cases = {"attacks": _attacks, "controls": _controls}[what](tmp / "site")
+    for outcome in _outcomes(cases if sample is None else spread(cases, sample)):
         print(json.dumps(outcome), flush=True)
     shutil.rmtree(tmp / "site", ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -238,27 +238,29 @@ def test_where_none_can_be_written_the_error_names_the_first(
         ModelCache().spec("nosuch")
 
 
-def test_a_file_that_came_into_a_read_only_cache_by_other_means_is_hashed_once_by_each_user(
-    system: Path, ground: Path, as_user: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Copied there by rsync, or with a container's image, it has another stamp than the recorded one."""
+@pytest.fixture
+def copied(system: Path, as_user: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The system's .pt as if it had come there by rsync, or with a container's image: its stamp is not the recorded."""
     path = system / "midas_small.pt"
     os.utime(path, (1000, 1000))
-    user = as_user()
-    monkeypatch.setenv("HOME", str(user))
-    assert hashed(path) == path.stat().st_size
-    assert hashed(path) == 0
-    (user / ".cache" / "depthmap" / "verified").rename(user / "elsewhere")
-    assert hashed(path) == path.stat().st_size
+    monkeypatch.setenv("HOME", str(as_user()))
+    return path
+
+
+def test_a_file_that_came_into_a_read_only_cache_by_other_means_is_hashed_once_by_each_user(
+    copied: Path,
+) -> None:
+    assert hashed(copied) == copied.stat().st_size
+    assert hashed(copied) == 0
+    notes = Path.home() / ".cache" / "depthmap" / "verified"
+    notes.rename(notes.with_name("elsewhere"))
+    assert hashed(copied) == copied.stat().st_size
 
 
 def test_what_was_found_whole_in_a_read_only_cache_and_then_damaged_is_not_taken(
-    system: Path, ground: Path, as_user: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+    copied: Path,
 ) -> None:
-    path = system / "midas_small.pt"
-    os.utime(path, (1000, 1000))
-    user = as_user()
-    monkeypatch.setenv("HOME", str(user))
+    path = copied
     assert loader.load("small", ModelCache()).path == path
     was_root = os.geteuid() == NOBODY
     if was_root:

@@ -16,6 +16,7 @@ import click
 import pytest
 
 from cli.conftest import Run
+from cli.terminals import on_terminal
 from depthmap.cli import cli
 from depthmap.cli.reference import commands, render
 from support import python
@@ -130,34 +131,6 @@ def test_a_pipe_that_closes_ends_the_command_quietly() -> None:
         assert "BrokenPipe" not in errors
 
 
-def terminal(args: list[str], columns: int = 80) -> str:
-    """Run a command in a pseudo-terminal, and return what a user sees, without colours and cursor movements."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [*DEPTHMAP, *args], stdin=follower, stdout=follower, stderr=follower, env=environment
-    )
-    os.close(follower)
-    seen = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody has the other end
-            break
-        if not part:
-            break
-        seen += part
-    os.close(leader)
-    process.wait(60)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r", "\n")
-
-
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(
     "args",
@@ -175,7 +148,7 @@ def terminal(args: list[str], columns: int = 80) -> str:
 def test_nothing_is_wider_than_the_terminal(run: Run, tiny_checkpoint: Path, args: list[str]) -> None:
     name = "a_model_with_quite_a_long_name_that_fits_no_column"
     assert run("models", "import", tiny_checkpoint, "--name", name, "--format", "pt").status == 0
-    seen = terminal(args)
+    seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_terminal(args)[1]).replace("\r", "\n")
     assert seen.strip()
     paths = str(Path(os.environ["DEPTHMAP_CACHE_DIR"]).parent)
     assert [line for line in seen.split("\n") if len(line) > 80 and paths not in line] == []

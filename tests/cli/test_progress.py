@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run
+from cli.terminals import on_terminal
 from depthmap.cli import progress
 from depthmap.cli.session import Session
 from faults.servers import HostileServer, slow
@@ -104,40 +103,12 @@ def test_seconds_that_are_counted_down_are_one_thing(lines: Callable[..., list[s
     assert len(lines(*wait)) == 1
 
 
-def on_terminal(args: list[str], columns: int) -> str:
-    """Run a command on a pseudo-terminal; return all that it wrote there."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "depthmap", *args],
-        stdin=follower,
-        stdout=subprocess.DEVNULL,
-        stderr=follower,
-        env={**os.environ, "TERM": "xterm-256color"},
-    )
-    os.close(follower)
-    seen = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody has the other end
-            break
-        if not part:
-            break
-        seen += part
-    os.close(leader)
-    assert process.wait(60) == 0
-    return seen.decode()
-
-
 def test_on_a_terminal_of_80_columns_a_download_is_one_line_that_fits(server: HostileServer) -> None:
     columns = 80
-    seen = on_terminal(["models", "download", "Toy", "--format", "pt"], columns)
+    status, seen = on_terminal(
+        ["models", "download", "Toy", "--format", "pt"], columns, stdout=subprocess.DEVNULL
+    )
+    assert status == 0
     assert not re.search(r"\x1b\[\d*A", seen), "the cursor went up: it was more than one line"
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
     frames = [frame for frame in re.split(r"[\r\n]+", plain) if frame.strip()]

@@ -21,6 +21,7 @@ from . import names
 from .commit import (
     ensure_directory,
     forsaken,
+    is_file,
     is_forsaken,
     link,
     publish,
@@ -67,8 +68,8 @@ class Store:
             return {}
         for entry in entries:
             parsed = names.parse(entry.name)
-            if parsed and entry.is_file():
-                found.setdefault(parsed[0], {})[parsed[1]] = Path(entry.path)
+            if parsed and is_file(path := Path(entry.path)):
+                found.setdefault(parsed[0], {})[parsed[1]] = path
         order = {name: position for position, name in enumerate(names.FORMATS)}
         return {slug: dict(sorted(by.items(), key=lambda item: order[item[0]])) for slug, by in found.items()}
 
