@@ -296,7 +296,7 @@ class Store:
         Windows does not let a file that somebody has mapped be replaced or removed, but it can be renamed.
         """
         ours = names.parse(path.name) or names.origin(path.name)
-        if ours is None:
+        if ours is None or not is_file(path):  # a directory of that name is somebody's
             return False
         try:
             os.replace(path, self._folder(_PARTIAL) / forsaken(names.file_name(*ours)))
