@@ -1,4 +1,4 @@
-"""The cache directory as files: where each is, whether it is whole, how it is replaced."""
+"""The models of a cache directory: what is known of them, whether they are whole, how they are replaced."""
 
 from __future__ import annotations
 
@@ -12,66 +12,29 @@ from pathlib import Path
 from ..errors import (
     CacheError,
     CacheNotReadable,
-    CacheNotWritable,
     FileError,
     InsufficientDiskSpace,
     ModelFileCorrupted,
 )
 from . import names
-from .commit import (
-    ensure_directory,
-    forsaken,
-    is_file,
-    is_forsaken,
-    link,
-    publish,
-    reading,
-    remove,
-    settle,
-    staged,
-    write_bytes,
-    writing,
-)
+from .commit import is_forsaken, link, publish, reading, settle, write_bytes
 from .digest import Digest, Tick, damaged_leaves, digest_file
+from .directory import ASIDE, LOCKS, PARTIAL, RESUMABLE, USED, Directory
 from .locking import held
 from .manifest import FileRecord, Manifest, Stamp
 
-_PARTIAL, _LOCKS, _ASIDE, _USED = ".partial", ".locks", ".damaged", ".used"
-RESUMABLE = ".part"
-"""What a download adds to the name of the file that it will be; such a file is kept when it is interrupted."""
 _STALE = 7 * 86_400
 """Seconds after which nobody comes back to an interrupted download or a damaged file."""
 
 
-class Store:
-    """One cache directory.
-
-    Readers take no lock: files are only ever replaced by rename. Whoever writes a model holds its `lock`.
-    """
+class Store(Directory):
+    """One cache directory, and what is known of its files. Whoever writes a model holds its `lock`."""
 
     def __init__(self, root: Path, timeout: float = 30.0) -> None:
-        self.root = root
+        super().__init__(root)
         self.timeout = timeout
 
-    # -- what is there ------------------------------------------------------------------------------------
-
-    def path(self, slug: str, format: str) -> Path:
-        """Return where the file of a model is, or would be."""
-        return self.root / names.file_name(slug, format)
-
-    def files(self) -> dict[str, dict[str, Path]]:
-        """Return {slug: {format: path}} of all models that have tensors or a manifest here, by name."""
-        found: dict[str, dict[str, Path]] = {}
-        try:
-            entries = sorted(os.scandir(self.root), key=lambda entry: entry.name)
-        except OSError:  # not there, or not to be read: nothing in it can be used
-            return {}
-        for entry in entries:
-            parsed = names.parse(entry.name)
-            if parsed and is_file(path := Path(entry.path)):
-                found.setdefault(parsed[0], {})[parsed[1]] = path
-        order = {name: position for position, name in enumerate(names.FORMATS)}
-        return {slug: dict(sorted(by.items(), key=lambda item: order[item[0]])) for slug, by in found.items()}
+    # -- what is known ------------------------------------------------------------------------------------
 
     def manifest(self, slug: str) -> Manifest | None:
         """Return what is known of a model, or None.
@@ -180,7 +143,7 @@ class Store:
         self, slug: str, timeout: float | None = None, waiting: Callable[[], None] | None = None
     ) -> Iterator[None]:
         """Hold the writers' lock of one model (see `locking.held`), and clear up after writers that were killed."""
-        path = self._folder(_LOCKS) / f"{slug}.lock"
+        path = self.folder(LOCKS) / f"{slug}.lock"
         with held(path, self.timeout if timeout is None else timeout, waiting):
             for owner, left in self.partial():
                 if owner == slug and is_forsaken(left):
@@ -207,26 +170,6 @@ class Store:
             with suppress(InsufficientDiskSpace):
                 stack.enter_context(self.lock(slug, timeout))
             yield
-
-    def _folder(self, name: str) -> Path:
-        """Return one of our folders; whoever may write to the cache may write to it."""
-        folder = self.root / name
-        with writing(folder):
-            if not folder.is_dir():
-                ensure_directory(folder)
-                with suppress(OSError):
-                    folder.chmod(os.stat(self.root).st_mode & 0o7777)
-        return folder
-
-    @contextmanager
-    def staging(self, slug: str, format: str) -> Iterator[Path]:
-        """Yield a path on the cache's disk to write a file to before `add`; what is left there is removed."""
-        with staged(self._folder(_PARTIAL), names.file_name(slug, format)) as path:
-            yield path
-
-    def resumable(self, slug: str, format: str) -> Path:
-        """Return where the bytes of a download are gathered, over as many runs as it takes. Needs the lock."""
-        return self._folder(_PARTIAL) / (names.file_name(slug, format) + RESUMABLE)
 
     def add(
         self, manifest: Manifest, slug: str, format: str, source: Path, digest: Digest | None = None
@@ -259,50 +202,13 @@ class Store:
         transition = changed(after, previous=changed(before, previous=None)) if before and replaces else after
         self.write_manifest(slug, transition)
         for format, source in sources.items():
-            self._publish(source, self.path(slug, format))
+            self.put(source, self.path(slug, format))
         for format in set(before.files) - set(after.files) if before else ():
             self.unlink(self.path(slug, format))
         stamped = {f: FileRecord(r.digest, Stamp.of(self.path(slug, f))) for f, r in records.items()}
         after = changed(after, files={**after.files, **stamped})
         self.write_manifest(slug, after)
         return after
-
-    def _publish(self, source: Path, target: Path) -> None:
-        try:
-            publish(source, target)
-        except CacheNotWritable:
-            if not self._retire(target):
-                raise
-            publish(source, target)
-
-    def unlink(self, path: Path) -> bool:
-        """Remove a file of ours; return whether it was there. Those who have it mapped keep its pages.
-
-        Raises
-        ------
-        CacheNotWritable
-            When it cannot be.
-        """
-        try:
-            return remove(path)
-        except CacheNotWritable:
-            if not self._retire(path):
-                raise
-            return True
-
-    def _retire(self, path: Path) -> bool:
-        """Give a file another name, by which the next writer removes it; return whether it could be done.
-
-        Windows does not let a file that somebody has mapped be replaced or removed, but it can be renamed.
-        """
-        ours = names.parse(path.name) or names.origin(path.name)
-        if ours is None or not is_file(path):  # a directory of that name is somebody's
-            return False
-        try:
-            os.replace(path, self._folder(_PARTIAL) / forsaken(names.file_name(*ours)))
-        except (OSError, CacheError):
-            return False
-        return True
 
     def _share(self, slug: str, format: str, source: Path, digest: Digest) -> None:
         """Let a staged file be one with an equal, whole file of another name, where the disk has hard links."""
@@ -323,7 +229,7 @@ class Store:
 
     def write_manifest(self, slug: str, manifest: Manifest) -> None:
         """Replace a model's ``.pkl``. Needs the lock."""
-        write_bytes(self.path(slug, "pkl"), manifest.dumps(), self._folder(_PARTIAL))
+        write_bytes(self.path(slug, "pkl"), manifest.dumps(), self.folder(PARTIAL))
 
     def set_aside(self, slug: str, format: str) -> Path | None:
         """Move a damaged file out of the way; return where it is now, or None if it is gone or cannot be moved.
@@ -332,7 +238,7 @@ class Store:
         """
         path = self.path(slug, format)
         try:
-            target = self._folder(_ASIDE) / f"{path.name}.{time.time_ns()}"
+            target = self.folder(ASIDE) / f"{path.name}.{time.time_ns()}"
             os.replace(path, target)
         except Exception:  # a read-only cache keeps its damaged file; the load goes on without it
             return None
@@ -353,40 +259,17 @@ class Store:
             path for path in (self.path(slug, format) for format in names.FORMATS) if self.unlink(path)
         ]
         with suppress(OSError):
-            (self.root / _USED / slug).unlink()
+            (self.root / USED / slug).unlink()
         return removed
 
-    # -- litter and use -----------------------------------------------------------------------------------
-
-    def litter(self, folder: str) -> list[tuple[str, Path]]:
-        """Return (slug, path) of the files in ``.partial`` or ``.damaged`` that are ours."""
-        try:
-            entries = sorted(path for path in (self.root / folder).iterdir() if path.is_file())
-        except OSError:
-            return []
-        return [(slug, path) for path in entries if (slug := (names.origin(path.name) or ("",))[0])]
-
-    def partial(self) -> list[tuple[str, Path]]:
-        """Return the partial files there are; those whose model's lock is free are nobody's."""
-        return self.litter(_PARTIAL)
-
-    def aside(self) -> list[tuple[str, Path]]:
-        """Return the damaged files that were set aside."""
-        return self.litter(_ASIDE)
-
-    def set_aside_of(self, slug: str, format: str) -> list[Path]:
-        """Return the files of a model and format that were set aside, the latest first."""
-        prefix = names.file_name(slug, format) + "."
-        return [
-            path for owner, path in reversed(self.aside()) if owner == slug and path.name.startswith(prefix)
-        ]
+    # -- what lies beside ---------------------------------------------------------------------------------
 
     def is_stale(self, path: Path) -> bool:
         """Tell whether nobody will come back to a partial or damaged file that nobody is writing.
 
         What can be resumed or mended is kept for a week; everything else has no use from the start.
         """
-        useful = RESUMABLE in path.name or path.parent.name == _ASIDE
+        useful = RESUMABLE in path.name or path.parent.name == ASIDE
         ours = names.origin(path.name)
         if ours and self.is_stamped(*ours):  # the file that it would become is there
             return True
@@ -395,20 +278,6 @@ class Store:
         except OSError:
             return False
         return not useful or age > _STALE
-
-    def touch(self, slug: str) -> None:
-        """Note that a model was used now; a cache that cannot be written does not mind."""
-        with suppress(OSError):
-            mark = self.root / _USED / slug
-            mark.parent.mkdir(exist_ok=True)
-            mark.touch()
-
-    def last_used(self, slug: str) -> float:
-        """Return when a model was last used, in seconds since the epoch: 0 if never."""
-        try:
-            return (self.root / _USED / slug).stat().st_mtime
-        except OSError:
-            return 0.0
 
 
 def _differ(before: Manifest, after: Manifest) -> bool:
