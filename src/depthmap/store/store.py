@@ -146,18 +146,18 @@ class Store(Directory):
         path = self.folder(LOCKS) / f"{slug}.lock"
         with held(path, self.timeout if timeout is None else timeout, waiting):
             for owner, left in self.partial():
-                if owner == slug and is_forsaken(left):
+                if owner == slug:
                     with suppress(OSError, CacheError):
                         self._clear_up(left)
             yield
 
     def _clear_up(self, left: Path) -> None:
-        """Remove a file that a writer left when it was killed; one that is missing where it belongs is put there."""
+        """Put a file in place that a writer was about to when it was killed, or remove what else it was writing."""
         slug, format = names.origin(left.name) or ("", "")
         record, target = self.record(slug, format), self.path(slug, format)
         if record and not target.exists() and record.stamp.is_same_file(Stamp.of(left)):
             publish(left, target)
-        else:
+        elif is_forsaken(left):
             left.unlink()
 
     @contextmanager
