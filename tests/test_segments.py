@@ -51,7 +51,7 @@ def start(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 def fetch(server: HostileServer, published: Path, **options: object) -> Path:
     target = published.with_name("target.pt")
     size, digest = published.stat().st_size, sha256(published)
-    download([f"{server.url}v1/small.pt"], target, size, digest, 10, **options)  # type: ignore[arg-type]
+    download([f"{server.url}v1/small.pt"], target, size, digest, 10, **options)  # type: ignore[arg-type]  # options are of several types
     assert target.read_bytes() == published.read_bytes()
     return target
 

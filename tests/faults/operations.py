@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import filelock  # noqa: F401  # imported here, once, and not by every child
-import h5py  # noqa: F401
-import httpx  # noqa: F401
+import h5py  # noqa: F401  # as above
+import httpx  # noqa: F401  # as above
 import torch
 
 from depthmap import formats, loader, networks

@@ -104,14 +104,22 @@ def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str,
         formats.get(format).save(formats.load(source), target, spec.as_metadata())
 
 
-def _is_taken(shelf: Shelf, slug: str, sha256: str) -> bool:
-    """Tell whether a model has a name; not if an import of the same file was cut short, and can go on."""
-    there = shelf.cached(slug)
-    known = shelf.store.known(slug)
-    unfinished = (
-        known is not None and known.provenance.get("sha256") == sha256 and not set(known.files) <= set(there)
-    )
-    return bool(set(there) & set(TENSOR_FORMATS)) and not unfinished
+def _require_name(shelf: Shelf, slug: str, source: Path, sha256: str, *, replace: bool) -> None:
+    """Refuse a name that stands for another checkpoint; an import of the same one that was cut short goes on."""
+    if catalogued := shelf.catalog.get(slug):
+        if sha256 != catalogued.sha256:
+            raise UsageError(
+                f"{catalogued.name} names the published checkpoint, and this is another file",
+                source,
+                "Choose another --name.",
+            )
+        return
+    there, known = shelf.cached(slug), shelf.store.known(slug)
+    unfinished = known and known.provenance.get("sha256") == sha256 and not set(known.files) <= set(there)
+    if set(there) & set(TENSOR_FORMATS) and not unfinished and not replace:
+        raise UsageError(
+            f"the cache has a model {slug!r}", source, "Choose another --name, or replace it with --force."
+        )
 
 
 def import_file(
@@ -151,18 +159,7 @@ def import_file(
     with shelf.store.lock(slug):
         digest = digest_file(source)
         catalogued = shelf.catalog.get(slug)
-        if catalogued and digest.sha256 != catalogued.sha256:
-            raise UsageError(
-                f"{catalogued.name} names the published checkpoint, and this is another file",
-                source,
-                "Choose another --name.",
-            )
-        if _is_taken(shelf, slug, digest.sha256) and not catalogued and not replace:
-            raise UsageError(
-                f"the cache has a model {slug!r}",
-                source,
-                "Choose another --name, or replace it with --force.",
-            )
+        _require_name(shelf, slug, source, digest.sha256, replace=replace)
         spec = catalogued or spec
         require_space(shelf.store.root, digest.size * len(wanted))
         make_room(shelf, spec, digest.size * len(wanted))
