@@ -28,8 +28,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# half an hour with nothing beside it; BENCH=--quick sees that it works
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/load.py
+	$(BIN)/python -m benchmarks $(if $(BENCH),$(BENCH),--pages)
+	$(BIN)/python -m benchmarks.history
 
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/faults --faults-full --faults-report build/faults.json --faults-page docs/reliability.md
@@ -39,7 +41,7 @@ fuzz: $(VENV)/.installed-fuzz
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e .
+	$(PIP) -e '.[onnxruntime]'
 	touch $@
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed

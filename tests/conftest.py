@@ -11,9 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from depthmap.catalog import CATALOG
 from support import GOLDENS, FileServer
+
+settings.register_profile("depthmap", deadline=None)  # no test asserts a time
+settings.load_profile("depthmap")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -119,7 +119,7 @@ def test_the_life_of_a_model(
     info = web.get("/api/models/cache/info").json()
     assert info["success"]
     assert info["models"] == manager.get_cache_info()["models"]
-    assert set(info["models"][slug]["formats"]) == {"pt", "h5", "pkl"}
+    assert set(info["models"][slug]["formats"]) == {"pt", "h5", "engine.onnx", "pkl"}
 
     # exported over HTTP, imported under another name by Python, predicted with by the command line
     reply = web.post(f"/api/models/export/{model}", json={"export_path": "./out.h5", "format": "h5"})
@@ -131,7 +131,7 @@ def test_the_life_of_a_model(
     theirs, mine = (np.load(next((directory / name).glob("*.npy"))) for name in (model, "my_custom_model"))
     assert theirs.shape == (427, 640)
     assert theirs.std() > 0
-    assert np.array_equal(theirs, mine)
+    assert np.allclose(theirs, mine, atol=1e-4 * theirs.max())  # an engine ran one, torch the other
 
     # optimised and cleared
     assert depthmap("models", "optimize")["files_removed"] == 0

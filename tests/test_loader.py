@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 from collections.abc import Callable
@@ -263,3 +264,37 @@ def test_loading_says_nothing_when_all_is_well(cached: ModelCache, caplog: pytes
     caplog.set_level(logging.WARNING)
     load(cached)
     assert caplog.text == ""
+
+
+def test_garbage_is_not_collected_during_a_load_and_as_before_after_it(
+    cached: ModelCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    fill = networks.fill
+    monkeypatch.setattr(networks, "fill", lambda *args: (seen.append(gc.isenabled()), fill(*args)))
+    load(cached)
+    assert (seen, gc.isenabled()) == ([False], True)
+    with pytest.raises(UnknownModel):
+        loader.load("nope", cached)
+    monkeypatch.setattr(networks, "fill", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        load(cached)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with pytest.raises(ZeroDivisionError):
+            load(cached)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("how", ["map", "read"])
+def test_what_is_mapped_is_read_ahead_once_it_is_loaded_and_what_is_read_is_not(
+    how: str, cached: ModelCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(loader, "read_ahead", asked.append)
+    monkeypatch.setenv("DEPTHMAP_LOAD", how)
+    loaded = load(ModelCache())
+    assert asked == ([loaded.path] if how == "map" else [])

@@ -21,6 +21,7 @@
     │   ├── NetworkTimeout            "Network timeout"
     │   ├── DigestMismatch            the bytes are not the published ones
     │   └── Cancelled                 somebody ended it; it can go on from where it was
+    ├── EngineUnavailable             an engine that is not installed, or does not run the model as torch does
     └── ImageError                    a picture that cannot be read
 
 Each carries ``what``, ``where`` and ``remedy``; ``str()`` joins them. All can be pickled, so that they cross
@@ -153,6 +154,10 @@ class DigestMismatch(DownloadError):
 
 class Cancelled(DownloadError):
     """A download was cancelled; what came is kept, and a later one goes on from there."""
+
+
+class EngineUnavailable(DepthmapError):
+    """An engine that was asked for is not installed, has no artefact of the model, or does not run it as torch does."""
 
 
 class ImageError(DepthmapError):

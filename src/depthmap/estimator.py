@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 from . import transforms
 from .cache import ModelCache
 from .download import Progress
-from .errors import UsageError
+from .engines import ENGINES, TORCH, Runner, order
+from .engines.devices import may_have_gpu
+from .errors import EngineUnavailable, UsageError
 from .images import Picture, read
-from .loader import choose, load
+from .loader import begin, choose, load
+from .opener import OpenedModel, open_model
 
 if TYPE_CHECKING:
     import torch
@@ -55,12 +59,17 @@ class DepthEstimator:
     device : str or torch.device, optional
         By default a GPU if there is one, else the CPU.
     optimize : bool
-        Allow what makes prediction faster and changes the result by rounding only: at present half precision on
-        CUDA devices.
+        Allow what makes prediction faster and changes the result by rounding only: half precision on CUDA devices and
+        where an engine was exact enough in it; for many pictures, folded batch norms. See docs/performance.md.
     cache_dir : path, optional
         See `ModelCache`.
     use_cache : bool
         False: nothing is read from or left in the cache.
+    engine : str
+        "torch", "onnxruntime", "openvino", or "auto": on a CPU the one that, for so many pictures, is ready and done
+        soonest, of those that are installed and for which the model was compiled; else torch.
+    pictures : int
+        How many are to come, as far as that is known.
     progress : callable, optional
         Told of a download; see `download.Progress`.
 
@@ -68,6 +77,8 @@ class DepthEstimator:
     ------
     UnknownModel, ModelUnavailable, DownloadError, ModelFileCorrupted
         See `loader.load`.
+    EngineUnavailable
+        When the engine asked for is not installed, or the model was not compiled for it.
     UsageError
         When there is no such device.
     """
@@ -80,6 +91,8 @@ class DepthEstimator:
         cache_dir: str | os.PathLike[str] | None = None,
         use_cache: bool = True,
         *,
+        engine: str = "auto",
+        pictures: int = 1,
         progress: Progress | None = None,
     ) -> None:
         cache = ModelCache(cache_dir)
@@ -87,13 +100,35 @@ class DepthEstimator:
         if model_name is None:
             spec, self.reason = choose(cache)
             model_name = spec.name
-        self.device = _device(device)
-        loaded = load(model_name, cache, use_cache=use_cache, progress=progress)
-        self.spec = loaded.spec
-        self.source = loaded.source
-        self.load_seconds = loaded.seconds
+        start = time.perf_counter()
         self.optimize = optimize
-        self._network = loaded.network.to(self.device, _dtype(self.device, optimize))
+        self.device: torch.device | str = "cpu"
+        self.engine = TORCH
+        names = _engines(engine, device, pictures)
+        opened = open_model(model_name, cache, names, half=optimize, use_cache=use_cache) if names else None
+        if opened:
+            self._take(opened)
+        elif engine in ENGINES:
+            raise EngineUnavailable(
+                f"The engine {engine} is not installed, or {model_name} was not compiled for it",
+                model_name,
+                f"Run 'pip install depthmap[{engine}]', then 'depthmap models compile --model {model_name}'.",
+            )
+        else:
+            if use_cache and not cache.settings.disable_cache:
+                begin(model_name, cache)
+            from .engines import torch as torch_engine
+
+            self.device = _device(device)
+            loaded = load(model_name, cache, use_cache=use_cache, progress=progress)
+            self.spec, self.source = loaded.spec, loaded.source
+            self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
+        self.load_seconds = time.perf_counter() - start
+
+    def _take(self, opened: OpenedModel) -> None:
+        self.spec, self.source, self.engine = opened.spec, opened.source, opened.engine.name
+        self._run = opened.runner
+        self._opened = opened  # its lease is to live as long
 
     def predict(self, image: Picture) -> Float32:
         """Return the relative inverse depth of one picture.
@@ -127,21 +162,10 @@ class DepthEstimator:
         for numbers in by_size.values():
             for start in range(0, len(numbers), max(1, batch_size)):
                 chunk = numbers[start : start + batch_size]
-                outputs = self._forward(np.stack([inputs[number] for number in chunk]))
+                outputs = self._run(np.stack([inputs[number] for number in chunk]))
                 for number, output in zip(chunk, outputs, strict=True):
                     maps[number] = transforms.restore(output, *pictures[number].shape[:2])
         return [maps[number] for number in range(len(pictures))]
-
-    def _forward(self, batch: Float32) -> Float32:
-        """Run the network: (N, 3, h, w) → (N, h, w)."""
-        import torch
-
-        with torch.inference_mode():
-            output = self._network(
-                torch.from_numpy(batch).to(self.device, _dtype(self.device, self.optimize))
-            )
-        array: Float32 = output.float().cpu().numpy()
-        return array
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -160,25 +184,39 @@ def _device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _dtype(device: torch.device, optimize: bool) -> torch.dtype:
-    import torch
-
-    return torch.float16 if optimize and device.type == "cuda" else torch.float32
+def _engines(engine: str, device: str | torch.device | None, pictures: int) -> Sequence[str]:
+    """Return the engines to try before torch, in order."""
+    if engine not in ("auto", TORCH, *ENGINES):
+        raise UsageError(
+            "There is no such engine", engine, f"Use one of auto, {', '.join((TORCH, *ENGINES))}."
+        )
+    if engine in ENGINES:
+        if device is not None and str(device) != "cpu":
+            raise UsageError(
+                f"{engine} runs on the CPU only", device, "Leave the device out, or use --engine torch."
+            )
+        return (engine,)
+    on_cpu = str(device) == "cpu" if device is not None else not may_have_gpu()
+    return order(pictures) if engine == "auto" and on_cpu else ()
 
 
 @lru_cache(maxsize=1)
-def _shared(model: str | None, device: str | None, environment: tuple[str, ...]) -> DepthEstimator:
-    return DepthEstimator(model, device)
+def _shared(
+    model: str | None, device: str | None, engine: str, environment: tuple[str, ...]
+) -> DepthEstimator:
+    return DepthEstimator(model, device, engine=engine)
 
 
-def estimate(image: Picture, model: str | None = None, device: str | None = None) -> DepthMap:
+def estimate(
+    image: Picture, model: str | None = None, device: str | None = None, engine: str = "auto"
+) -> DepthMap:
     """Return the depth of one picture; the last model used stays loaded.
 
     Parameters
     ----------
     image : path, bytes, PIL image, NumPy array or torch tensor
         See `images.read`.
-    model, device : str, optional
+    model, device, engine : str, optional
         As for `DepthEstimator`.
 
     Returns
@@ -192,5 +230,5 @@ def estimate(image: Picture, model: str | None = None, device: str | None = None
         As `DepthEstimator` and its ``predict`` do.
     """
     environment = tuple(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("DEPTHMAP_"))
-    estimator = _shared(model, device, environment)
+    estimator = _shared(model, device, engine, environment)
     return DepthMap(estimator.predict(image), estimator.spec.name, estimator.source)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ from .catalog import EMBEDDED, ModelSpec
 from .download import Progress
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
 from .formats.mapping import is_remote
+from .formats.readahead import read_ahead
 from .store import digest_file
 from .store.commit import require_space
 from .store.names import TENSOR_FORMATS
@@ -27,6 +31,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("depthmap")
 _ROUNDS = 10
 """How often a file may be replaced while it is loaded before another is taken."""
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Put garbage collection off: what a load makes is no garbage, and to look through all of torch takes 70 ms."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,21 @@ def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
     return EMBEDDED, "ships with depthmap; no other model is cached"
 
 
+def begin(name: str, cache: ModelCache) -> None:
+    """Begin to read the file that `load` will take, in a thread beside: to be called before torch is imported.
+
+    Raises
+    ------
+    UnknownModel
+        When there is no such model.
+    """
+    cached = cache.shelf.cached(cache.spec(name).slug)
+    for path in (cached[format] for format in TENSOR_FORMATS if format in cached):
+        if cache.settings.load == "map" or (cache.settings.load == "auto" and not is_remote(path)):
+            read_ahead(path, populate=True)
+        return
+
+
 def load(
     name: str, cache: ModelCache, *, use_cache: bool = True, progress: Progress | None = None
 ) -> LoadedModel:
@@ -95,6 +127,7 @@ def load(
     return LoadedModel(spec, network, source, path, time.perf_counter() - start)
 
 
+@_no_collections()
 def _cached(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:
     """Load the first whole file; a damaged one is set aside, and the next is tried."""
     for place in cache.shelf.places:
@@ -127,14 +160,20 @@ def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, s
     return None
 
 
+@_no_collections()
 def _network(
     spec: ModelSpec, path: Path, format: str, *, trusted: bool = True, read: bool = False
 ) -> nn.Module:
     from . import networks
 
     network = networks.build(spec.network)
-    networks.fill(network, formats.get(format).load(path, trusted=trusted, read=read))
-    return network.float()  # copies only what is stored in half precision
+    tensors = formats.get(format).load(path, trusted=trusted, read=read)
+    # This copies only what is stored in half precision.
+    networks.fill(network, {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+    if not read:
+        # Only now: what says where tensors lie is read here and there, and would wait for all the rest.
+        read_ahead(path)
+    return network
 
 
 def _embedded(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:

@@ -12,6 +12,7 @@ import torch
 
 from depthmap import formats
 from depthmap.cache import ModelCache
+from depthmap.catalog import EMBEDDED
 from depthmap.errors import (
     ExportError,
     ModelUnavailable,
@@ -20,7 +21,9 @@ from depthmap.errors import (
     UnsafeFile,
     UsageError,
 )
-from support import FileServer, flip, rot, sha256, write_catalog
+from depthmap.store import Manifest, Store
+from depthmap.store.names import TENSOR_FORMATS
+from support import FileServer, flip, python, rot, sha256, write_catalog
 
 
 @pytest.fixture
@@ -337,3 +340,23 @@ def test_an_unknown_name_is_answered_with_the_names_there_are(cache: ModelCache)
         UnknownModel, match=r"DPT_Large, DPT_Hybrid, MiDaS, MiDaS_small, Depthmap_Tiny, Small"
     ):
         cache.spec("nope")
+
+
+def test_a_listing_opens_each_description_once_and_no_tensors(tmp_path: Path) -> None:
+    """What a list of many models takes grows with their number, and with nothing else."""
+    names = [f"model_{number:02d}" for number in range(12)]
+    store = Store(tmp_path)
+    for name in names:
+        store.write_manifest(name, Manifest(EMBEDDED.renamed(name), pinned=True))
+        for format in TENSOR_FORMATS:
+            store.path(name, format).write_bytes(b"tensors")
+    code = f"""
+import os, sys
+opened = []
+sys.addaudithook(lambda event, values: opened.append(str(values[0])) if event == "open" else None)
+from depthmap.cache import ModelCache
+rows = ModelCache({str(tmp_path)!r}).models()
+mine = [os.path.basename(path) for path in opened if path.startswith({str(tmp_path)!r} + os.sep + "midas_")]
+print(sum(row["pinned"] for row in rows), *sorted(mine))
+"""
+    assert python(code).stdout.split() == [str(len(names)), *(f"midas_{name}.pkl" for name in names)]

@@ -44,7 +44,11 @@ def test_info_has_the_keys_that_users_know(run: Run, mine: str) -> None:
 def test_download_gives_both_formats_or_the_one_asked_for(run: Run, mirror: Path) -> None:
     done = run("models", "download", "--model", "toy", "--format", "h5", "--json")
     assert done.status == 0, done.err
-    assert sorted(p.name for p in cache_dir().glob("midas_*")) == ["midas_toy.h5", "midas_toy.pkl"]
+    assert sorted(p.name for p in cache_dir().glob("midas_*")) == [
+        "midas_toy.engine.onnx",
+        "midas_toy.h5",
+        "midas_toy.pkl",
+    ]
     again = run("models", "download", "Toy")
     assert again.status == 0, again.err
     assert again.out.split() == [str(cache_dir() / "midas_toy.pt"), str(cache_dir() / "midas_toy.h5")]

@@ -35,7 +35,7 @@ def test_setup_fetches_what_is_named_and_loads_it(run: Run, mirror: Path) -> Non
         "Toy": "h5",
         "Depthmap_Tiny": "embedded",
     }
-    assert sorted(p.suffix for p in ModelCache().cache_dir.glob("midas_toy.*")) == [".h5", ".pkl"]
+    assert sorted(p.suffix for p in ModelCache().cache_dir.glob("midas_toy.*")) == [".h5", ".onnx", ".pkl"]
     assert run("setup", "--models", "none", "--yes").out.split() == ["Depthmap_Tiny"]
 
 
@@ -102,7 +102,7 @@ def test_doctor_loads_and_predicts_with_every_model_and_format(run: Run, mine: s
     assert done.status == 0, done.err
     said = {check["check"]: check["said"] for check in done.document["checks"]}
     assert {"versions", "cache", "disk", "Depthmap_Tiny", "mine"} <= set(said)
-    assert re.match(r"pt in .* s, h5 in .* s, predicts in .* s on cpu", said["mine"])
+    assert re.match(r"pt in .* s, h5 in .* s, predicts in .* s by torch on cpu", said["mine"])
     assert said["Depthmap_Tiny"].startswith("embedded in ")
     assert all(len(line) <= 80 for line in run("doctor", "--no-predict").out.splitlines())
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
 
 import pytest
 import torch
 
 from depthmap import networks
 from depthmap.errors import UnrecognisedFile, UsageError
+from depthmap.networks import layers
+from depthmap.networks.resnext import Bottleneck as Block
 
 
 @pytest.fixture(params=networks.NETWORKS)
@@ -37,6 +40,33 @@ def test_every_tensor_is_in_the_state_dict(network: str) -> None:
     module = networks.build(network)
     names = {name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
     assert names == set(module.state_dict())
+
+
+def test_repeated_blocks_share_nothing_that_can_be_changed(network: str) -> None:
+    module = networks.build(network)
+    tensors = [*module.parameters(), *module.buffers()]
+    assert len(tensors) == len(module.state_dict()), "no parameter stands for two"
+    tables = [table for part in module.modules() for table in vars(part).values() if isinstance(table, dict)]
+    assert len({id(table) for table in tables}) == len(tables)
+
+
+def test_a_copy_is_like_what_the_constructor_makes() -> None:
+    made, copied = (list(layers.alike(Block(8, 4, 4, 2, 1), 2))[i] for i in (0, 1))
+    assert repr(copied) == repr(made)
+    for one, other in zip(made.modules(), copied.modules(), strict=True):
+        assert vars(one).keys() == vars(other).keys()
+        assert one is not other
+    with torch.inference_mode():
+        for part in (made, copied):
+            part.to_empty(device="cpu").eval()
+            part.load_state_dict({name: torch.ones_like(t) for name, t in part.state_dict().items()})
+        x = torch.rand(1, 8, 4, 4)
+        assert torch.equal(made(x), copied(x))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_as_many_are_made_as_asked_for(count: int) -> None:
+    assert len(list(layers.alike(torch.nn.Identity(), count))) == count
 
 
 def test_the_embedded_network_is_small() -> None:
@@ -73,6 +103,25 @@ def test_fill_casts_and_copies_nothing() -> None:
         assert tensor.data_ptr() == state[name].data_ptr()
 
 
+def test_fill_leaves_parameters_parameters_and_frozen_ones_frozen() -> None:
+    module = networks.build("depthmap_tiny")
+    frozen = "scratch.output_conv.0.bias"
+    module.get_parameter(frozen).requires_grad_(False)
+    kinds = {name: type(tensor) for name, tensor in module.state_dict(keep_vars=True).items()}
+    networks.fill(module, tiny_state())
+    assert {name: type(tensor) for name, tensor in module.state_dict(keep_vars=True).items()} == kinds
+    assert [name for name, p in module.named_parameters() if not p.requires_grad] == [frozen]
+
+
+def test_a_filled_network_is_copied_moved_and_cast_like_any_other() -> None:
+    module = networks.build("depthmap_tiny")
+    networks.fill(module, tiny_state())
+    copy = deepcopy(module).to("cpu", torch.float64)
+    assert {p.dtype for p in copy.parameters()} == {torch.float64}
+    assert {p.dtype for p in module.parameters()} == {torch.float32}
+    module.load_state_dict(copy.state_dict())
+
+
 def test_fill_passes_over_unused_tensors() -> None:
     state = tiny_state()
     state["scratch.refinenet4.resConfUnit1.conv1.weight"] = torch.zeros(3)
@@ -93,6 +142,21 @@ def test_fill_names_what_is_missing_unexpected_and_misshapen() -> None:
     assert "1 of another shape (scratch.output_conv.0.bias is (99,), not (16,))" in message
     assert all(p.is_meta for p in module.parameters()), "a refused state must leave the module as it was"
     assert str(pickle.loads(pickle.dumps(caught.value))) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "said"),
+    [
+        ("scratch.output_conv.0.bias", torch.zeros(99), "1 of another shape"),
+        ("scratch.output_conv.0.bias", torch.zeros(1, 16), "1 of another shape"),
+        ("scratch.output_conv.0.bias", None, "1 missing"),
+        ("scratch.output_conv.6.bias", torch.zeros(1), "1 unexpected"),
+    ],
+)
+def test_fill_refuses_a_single_difference(name: str, tensor: torch.Tensor | None, said: str) -> None:
+    state = {k: t for k, t in {**tiny_state(), name: tensor}.items() if t is not None}
+    with pytest.raises(UnrecognisedFile, match=f"network: {said}"):
+        networks.fill(networks.build("depthmap_tiny"), state)
 
 
 def test_fill_refuses_integers_for_weights() -> None:

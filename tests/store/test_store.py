@@ -222,7 +222,7 @@ def test_a_cache_that_may_not_be_written_is_a_clear_error_and_can_be_read() -> N
         store = Store(Path(directory) / "cache")
         add(store)
         code = f"""
-import concurrent.futures.thread, os, filelock  # what is imported later could not be read any more
+import concurrent.futures.thread, depthmap.formats.metadata, filelock, os  # what comes later could not be read
 from pathlib import Path
 from depthmap.errors import CacheNotWritable
 from depthmap.store import Store

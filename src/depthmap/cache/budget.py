@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from ..catalog import ModelSpec
 from ..errors import BudgetExceeded, CacheBusy
-from ..formats.leases import is_mapped
 from ..store.digest import LEAF
 from .shelf import Shelf
 
@@ -58,6 +57,8 @@ def held(shelf: Shelf, without: Collection[str] = ()) -> list[Held]:
 
     The files ``without`` which it is asked for are not looked at.
     """
+    from ..formats.leases import is_mapped  # listings need none
+
     found = []
     for slug, there in shelf.store.files().items():
         paths = {format: path for format, path in there.items() if str(path) not in without}

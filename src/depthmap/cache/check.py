@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..errors import CacheBusy, CacheError, CacheNotReadable, FileError, ModelFileCorrupted
+from ..errors import CacheBusy, CacheError, CacheNotReadable, FileError, ModelFileCorrupted, UnrecognisedFile
 from ..store import FileRecord, Manifest, Stamp, digest_file
 from ..store.commit import is_file, reading
 from ..store.names import TENSOR_FORMATS
@@ -74,6 +74,8 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
 
     One that cannot be mapped is rewritten.
     """
+    if format not in TENSOR_FORMATS:
+        raise UnrecognisedFile("nothing is recorded of it", path, "'depthmap models compile' makes it anew.")
     stamp = Stamp.of(path)
     digest = digest_file(path)
     published = format == "pt" and spec.sha256

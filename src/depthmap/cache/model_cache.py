@@ -6,16 +6,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import settings as environment
 from ..catalog import ModelSpec
-from ..download import Progress
 from ..errors import UsageError
 from ..settings import Settings
 from ..store.names import FORMATS, TENSOR_FORMATS
 from . import report
 from .shelf import Shelf
+
+if TYPE_CHECKING:
+    from ..download import Progress
 
 
 class ModelCache:
@@ -91,6 +93,12 @@ class ModelCache:
         from .fetch import fetch
 
         return fetch(self.shelf, self.spec(name), formats, progress, cancel)
+
+    def compile(self, name: str) -> dict[str, Any]:
+        """Make a cached model ready for the engines that are installed; see `compiling.compile_model`."""
+        from .compiling import compile_model
+
+        return compile_model(self.shelf, self.spec(name))
 
     def plan_download(self, name: str, formats: Sequence[str] = TENSOR_FORMATS) -> dict[str, Any]:
         """Return what `download` would fetch, how much, and whether there is room; see `fetch.plan`."""

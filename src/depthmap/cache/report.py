@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..store.commit import free_space
+from ..store.names import TENSOR_FORMATS
 from .budget import held, size_of, total_bytes
 from .shelf import Shelf
 
@@ -101,7 +102,7 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
         paths = cached.get(slug, {})
         manifest = shelf.known(slug) if "pkl" in paths else None
         spec = spec or (manifest.spec if manifest else None)
-        has_tensors = bool(set(paths) - {"pkl"})
+        has_tensors = bool(set(paths) & set(TENSOR_FORMATS))
         embedded = bool(spec and spec.embedded)
         size = sum(size_of(path) for path in paths.values())
         out.append(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import formats
 from ..catalog import ModelSpec, find, with_file
 from ..errors import FileError, UnknownModel, UsageError
 from ..settings import Settings
@@ -17,8 +17,10 @@ from ..store import Manifest, Store
 from ..store.commit import is_file
 from ..store.names import FORMATS, slug_of
 
+if TYPE_CHECKING:
+    from ..formats import Layout
 
-@dataclass(frozen=True)
+
 class Shelf:
     """The cache directories with their settings, and the models of the catalogue and of the user.
 
@@ -26,7 +28,8 @@ class Shelf:
     written: what is downloaded or changed is there.
     """
 
-    settings: Settings
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     @cached_property
     def store(self) -> Store:
@@ -93,8 +96,10 @@ class Shelf:
         paths = self.cached(slug)
         for format in ("h5", "pt"):
             if format in paths:
+                from ..formats import scan  # slow to import, and listings need none
+
                 with suppress(FileError):
-                    return identify(slug, formats.scan(paths[format]), self.catalog)
+                    return identify(slug, scan(paths[format]), self.catalog)
         return None
 
     def embedded(self, spec: ModelSpec) -> Path | None:
@@ -121,7 +126,7 @@ def _is_writable(path: Path) -> bool:
         return False
 
 
-def identify(name: str, layout: formats.Layout, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
+def identify(name: str, layout: Layout, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the spec of a checkpoint that is no published one, by its tensors' names and shapes.
 
     Input size, mean and standard deviation are those that our own exporter wrote into the file, else the network's.

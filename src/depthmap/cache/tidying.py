@@ -166,8 +166,9 @@ def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | No
     left = {
         format: path for format, path in shelf.here.cached(slug).items() if str(path) not in tally.removed
     }
-    if set(left) == {"pkl"}:
-        tally.remove(left["pkl"])
+    if not set(left) & set(TENSOR_FORMATS):
+        for path in left.values():
+            tally.remove(path)
 
 
 def _mended(
@@ -178,7 +179,7 @@ def _mended(
     Where it fails for now (a full disk, a server that is down), it raises for a file that is ``needed``: the only one
     with the model's tensors, whose sound leaves are of use another time.
     """
-    record = shelf.store.record(spec.slug, format)
+    record = shelf.store.record(spec.slug, format) if format in TENSOR_FORMATS else None
     if record is None or not _is_worth_mending(shelf, spec, format, record):
         return False
     if not tally.dry_run:

@@ -65,7 +65,11 @@ def batch(
                 )
 
         summary = run_jobs(
-            jobs, lambda: choice.make(session), overwrite=overwrite, batch_size=batch_size, notify=notify
+            jobs,
+            lambda: choice.make(session, len(jobs)),
+            overwrite=overwrite,
+            batch_size=batch_size,
+            notify=notify,
         )
     status = closing(session, choice, summary, len(jobs))
     if session.json:

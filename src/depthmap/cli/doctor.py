@@ -89,12 +89,14 @@ def _versions(cache: ModelCache) -> Finding:
     from importlib.metadata import version
 
     from .. import __version__
+    from ..engines import installed
 
+    packages = (*_PACKAGES, *(engine.name for engine in installed()))
     python = ".".join(map(str, sys.version_info[:3]))
     return Finding(
         "versions",
         "ok",
-        f"depthmap {__version__}, Python {python}, " + ", ".join(f"{p} {version(p)}" for p in _PACKAGES),
+        f"depthmap {__version__}, Python {python}, " + ", ".join(f"{p} {version(p)}" for p in packages),
     )
 
 
@@ -126,7 +128,6 @@ def _space(cache: ModelCache) -> Finding:
 def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
     """Load a model as users do, then from its other files; predict once."""
     import numpy as np
-    import torch  # noqa: F401  # so that its import is not taken for the model's time
 
     from ..estimator import DepthEstimator
 
@@ -147,7 +148,8 @@ def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
                 "it predicts values that are no numbers",
                 f"Run 'depthmap models verify --model {name}'.",
             )
-        said.append(f"predicts in {seconds_text(time.perf_counter() - start)} on {estimator.device}")
+        took = seconds_text(time.perf_counter() - start)
+        said.append(f"predicts in {took} by {estimator.engine} on {estimator.device}")
     return Finding(name, "ok", ", ".join(said))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS
 from .output import count, seconds_text
 from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model
@@ -58,6 +59,12 @@ _OPTIONS = (
     click.option(
         "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one."
     ),
+    click.option(
+        "--engine",
+        type=click.Choice(("auto", TORCH, *ENGINES)),
+        default="auto",
+        help="What runs the network; by default what gives the maps soonest.",
+    ),
     click.option("--no-cache", is_flag=True, help="Read nothing from the cache, and leave nothing in it."),
     click.option("--verify", is_flag=True, help="Read every byte of the model's file before it is used."),
 )
@@ -67,8 +74,11 @@ def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of the model and the outputs; it gets a `Choice` for the former."""
 
     @functools.wraps(function)
-    def chosen(*args: Any, model: str, device: str, no_cache: bool, verify: bool, **options: Any) -> Any:
-        return function(*args, choice=Choice(model, device, not no_cache, verify), **options)
+    def chosen(
+        *args: Any, model: str, device: str, engine: str, no_cache: bool, verify: bool, **options: Any
+    ) -> Any:
+        choice = Choice(model, device, engine, not no_cache, verify)
+        return function(*args, choice=choice, **options)
 
     decorated: Callable[..., Any] = chosen
     for option in reversed(_OPTIONS):
@@ -82,20 +92,19 @@ class Choice:
 
     model: str | None
     device: str | None
+    engine: str
     use_cache: bool
     verify: bool
     seconds: dict[str, float] = field(default_factory=dict)
     used: dict[str, str] = field(default_factory=dict)
 
-    def make(self, session: Session) -> DepthEstimator:
-        """Make the estimator and say which model it is and why."""
+    def make(self, session: Session, pictures: int) -> DepthEstimator:
+        """Make the estimator for so many pictures, and say which model it is and why."""
         from .messages import show_log
         from .progress import in_bytes
 
         show_log(session)
         start = time.perf_counter()
-        import torch  # noqa: F401  # so that its import is timed apart
-
         from ..estimator import DepthEstimator
 
         imported = time.perf_counter()
@@ -105,6 +114,8 @@ class Choice:
                 self.device,
                 cache_dir=session.cache_dir,
                 use_cache=self.use_cache,
+                engine=self.engine,
+                pictures=pictures,
                 progress=report,
             )
         self.seconds = {"import": imported - start, "load": time.perf_counter() - imported}
@@ -113,9 +124,11 @@ class Choice:
             "source": estimator.source,
             "reason": estimator.reason,
             "device": str(estimator.device),
+            "engine": estimator.engine,
         }
         session.say(
-            f"Model: {estimator.spec.name}, {_SOURCES[estimator.source]}, on {estimator.device} ({estimator.reason})"
+            f"Model: {estimator.spec.name}, {_SOURCES[estimator.source]}, "
+            f"by {estimator.engine} on {estimator.device} ({estimator.reason})"
         )
         return estimator
 

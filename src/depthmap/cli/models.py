@@ -30,6 +30,7 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
         "download": ("models:download", "Download models into the cache."),
         "import": ("models:import_model", "Take a checkpoint of your own into the cache."),
         "export": ("models:export", "Write a model to a file."),
+        "compile": ("compiling:compile_models", "Make models ready for engines that need no torch."),
         "adopt": ("models:adopt", "Take over what torch.hub has downloaded."),
         "verify": ("upkeep:verify", "Read every byte and compare it with its digest."),
         "repair": ("upkeep:repair", "Make damaged files whole."),
@@ -180,8 +181,10 @@ def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]
     """Download models into the cache.
 
     What is there and whole is not fetched again; an interrupted download goes
-    on where it was. DEPTHMAP_MIRRORS names other servers.
+    on where it was. DEPTHMAP_MIRRORS names other servers. Then the models are
+    compiled, where an engine is installed; see 'depthmap models compile'.
     """
+    from .compiling import compile_quietly
     from .progress import in_bytes
 
     cache = session.working_cache()
@@ -198,6 +201,7 @@ def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]
                 continue
             with in_bytes(session) as report:
                 paths = cache.download(name, formats or TENSOR_FORMATS, report)
+            compile_quietly(session, cache, spec.name)
             done.append({"model": spec.name, "files": {format: str(path) for format, path in paths.items()}})
         except DepthmapError as error:
             if len(models) == 1:

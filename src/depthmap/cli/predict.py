@@ -43,7 +43,7 @@ def predict(
 
     summary = run_jobs(
         jobs,
-        lambda: choice.make(session),
+        lambda: choice.make(session, len(jobs)),
         overwrite=True,
         notify=None if len(jobs) == 1 else lambda r: announce(session, r),
     )

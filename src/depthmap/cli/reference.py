@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from . import cli
+from .root import cli
 
 _INTRODUCTION = """\
 # Commands

@@ -27,12 +27,18 @@ from .session import Session, complete_model, with_session
     shell_complete=complete_model,
     help="The model to use when a request names none.",
 )
+@click.option(
+    "--no-warm",
+    is_flag=True,
+    help="Load the model when it is first asked for, not as soon as the port is open.",
+)
 @with_session
-def serve(session: Session, host: str, port: int, model: str | None) -> None:
+def serve(session: Session, host: str, port: int, model: str | None, no_warm: bool) -> None:
     """Answer over HTTP on this machine, until Ctrl-C.
 
     There is no password: whoever reaches the port can use it. It is reachable
-    from other machines only with another --host.
+    from other machines only with another --host. The model that is used when
+    none is named is loaded behind it, unless it would have to be downloaded.
     """
     if not _is_loopback(host):
         session.warn(
@@ -45,7 +51,7 @@ def serve(session: Session, host: str, port: int, model: str | None) -> None:
     session.cache()  # a wrong setting is an error now
     from ..web import serve as serve_app
 
-    serve_app(host, port)
+    serve_app(host, port, warm=not no_warm)
 
 
 def _is_loopback(host: str) -> bool:

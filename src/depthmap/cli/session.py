@@ -6,7 +6,6 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,15 +20,15 @@ FAILED, WRONG_USE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 """Exit statuses besides 0."""
 
 
-@dataclass
 class Session:
     """The common options of this run. Results go to stdout, everything else to stderr."""
 
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    cache_dir: str | None = None
-    offline: bool = False
+    def __init__(self) -> None:
+        self.json = False
+        self.quiet = False
+        self.verbose = False
+        self.cache_dir: str | None = None
+        self.offline = False
 
     def cache(self) -> ModelCache:
         """Return the cache, for a command that only lists."""

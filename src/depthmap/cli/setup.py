@@ -108,6 +108,7 @@ def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[str, ...]) -> dict[str, Any]:
+    from .compiling import compile_quietly
     from .progress import in_bytes
 
     session.say(f"{spec.name} ...")
@@ -115,6 +116,7 @@ def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[
         adopted = _adopt(session, cache, spec)
         with in_bytes(session) as report:
             paths = cache.download(spec.name, _needed(cache, spec, formats), report)
+        compile_quietly(session, cache, spec.name)
     except DepthmapError as error:
         # Without a network there is nothing wrong here; wrong bytes and a full disk are failures.
         offline = isinstance(error, (DownloadError, ModelUnavailable)) and not isinstance(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import ModelFileCorrupted
+from . import readahead
 from .leases import lease
 from .opening import open_regular
 from .tensors import ITEM_SIZES, Layout, TensorInfo
@@ -45,13 +46,14 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
     """
     for _ in range(_ROUNDS):
         with open_regular(path) as file:
-            before = _identity(os.fstat(file.fileno()))
+            status = os.fstat(file.fileno())
             layout = scan()
-            if _identity(os.stat(path)) != before:
+            if _identity(os.stat(path)) != _identity(status):
                 continue
             lease(file)
             mapping = _read(file, path) if read else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        return {name: _view(mapping, info) for name, info in layout.tensors.items()}
+            readahead.mapped(status, mapping)
+        return _views(mapping, layout)
     raise ModelFileCorrupted("it is replaced again and again", path, "Find out which program does that.")
 
 
@@ -99,15 +101,24 @@ def is_remote(path: Path, table: str | None = None) -> bool:
     return kind in _REMOTE
 
 
-def _view(mapping: mmap.mmap, info: TensorInfo) -> torch.Tensor:
+def _views(mapping: mmap.mmap, layout: Layout) -> dict[str, torch.Tensor]:
     import torch
 
-    dtype: torch.dtype = getattr(torch, info.dtype)
-    if info.extent == 0:
+    dtypes = {name: getattr(torch, name) for name in ITEM_SIZES}
+    return {name: _view(mapping, info, dtypes[info.dtype]) for name, info in layout.tensors.items()}
+
+
+def _view(mapping: mmap.mmap, info: TensorInfo, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    extent = info.extent
+    if extent == 0:
         return torch.empty(info.shape, dtype=dtype)
     if info.offset % ITEM_SIZES[info.dtype]:  # an unaligned tensor (safetensors allows it) must be copied
         raw = bytearray(mapping[info.offset : info.offset + info.nbytes])
         flat = torch.frombuffer(raw, dtype=dtype)
     else:
-        flat = torch.frombuffer(mapping, dtype=dtype, count=info.extent, offset=info.offset)
-    return flat.view(info.shape) if info.strides is None else flat.as_strided(info.shape, info.strides)
+        flat = torch.frombuffer(mapping, dtype=dtype, count=extent, offset=info.offset)
+    if info.strides is not None:
+        return flat.as_strided(info.shape, info.strides)
+    return flat if len(info.shape) == 1 else flat.view(info.shape)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +77,7 @@ def _describe(name: str, entry: Mapping[str, Any], data: int, path: Path) -> Ten
     info = TensorInfo(_CODES[entry["dtype"]], tuple(entry["shape"]), begin)
     if not is_sane(info) or type(end) is not int or end - begin != info.nbytes:
         raise ValueError(f"tensor {brief(name)} has another size than its shape needs")
-    return replace(info, offset=data + begin)
+    return info._replace(offset=data + begin)
 
 
 def _require_no_gaps(tensors: Mapping[str, TensorInfo], data: int, size: int) -> None:

@@ -41,11 +41,14 @@ def _size(numbers: tuple[int, ...] = ()) -> tuple[int, ...]:
 def _tensor(
     storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> TensorInfo:
-    info = TensorInfo(storage.dtype, shape, offset, strides)
-    if not is_sane(info) or offset + info.extent > storage.elements:
+    dtype, start, elements = storage
+    if not is_sane(TensorInfo(dtype, shape, offset, strides)):
+        raise ValueError("an impossible tensor")
+    place = start + offset * ITEM_SIZES[dtype]
+    info = TensorInfo(dtype, shape, place, None if _is_contiguous(shape, strides) else strides)
+    if offset + info.extent > elements:
         raise ValueError("a tensor reaches outside its storage")
-    place = storage.offset + offset * ITEM_SIZES[storage.dtype]
-    return TensorInfo(info.dtype, shape, place, None if _is_contiguous(shape, strides) else strides)
+    return info
 
 
 def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

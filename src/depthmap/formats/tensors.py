@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ModelFileCorrupted, UnsafeFile
 
@@ -24,8 +24,7 @@ _MAX_SHARING = 4
 """How often a file's bytes may be named by its tensors: tied weights name theirs twice."""
 
 
-@dataclass(frozen=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     """One tensor of a file: ``offset`` is its first byte in the file, ``strides`` in elements (None: C order)."""
 
     dtype: str
@@ -119,16 +118,15 @@ def is_sane(info: TensorInfo) -> bool:
 
     Only then may sizes be computed: what a file gives for a number may be text, or have a million digits.
     """
-    strides = (0,) * len(info.shape) if info.strides is None else info.strides
+    dtype, shape, offset, strides = info
     return (
-        type(info.dtype) is str
-        and info.dtype in ITEM_SIZES
-        and are_lengths(info.shape)
-        and are_lengths(strides)
-        and len(strides) == len(info.shape)
-        and math.prod(max(n, 1) for n in info.shape) < 1 << 60
-        and type(info.offset) is int
-        and info.offset >= 0
+        type(dtype) is str
+        and dtype in ITEM_SIZES
+        and are_lengths(shape)
+        and (strides is None or (are_lengths(strides) and len(strides) == len(shape)))
+        and math.prod([n or 1 for n in shape]) < 1 << 60
+        and type(offset) is int
+        and offset >= 0
     )
 
 
@@ -137,7 +135,7 @@ def are_lengths(numbers: object) -> bool:
     return (
         type(numbers) is tuple
         and len(numbers) <= MAX_RANK
-        and all(type(n) is int and 0 <= n < _MAX_LENGTH for n in numbers)
+        and all([type(n) is int and 0 <= n < _MAX_LENGTH for n in numbers])  # noqa: C419 - thrice as fast
     )
 
 

@@ -71,13 +71,13 @@ class Unpickler:
             ) from error
 
     def _run(self) -> Any:
-        data, at = self.data, self.position
+        data, at, instructions = self.data, self.position, _INSTRUCTIONS
         for _ in range(MAX_STEPS):
             opcode = data[at]
             if opcode == _STOP:
                 self.position = at + 1
                 return self.stack.pop()
-            at = _INSTRUCTIONS[opcode](self, at + 1)
+            at = instructions[opcode](self, at + 1)
         raise ValueError("too many instructions")
 
     def bytes_at(self, start: int, length: int) -> bytes:
@@ -133,18 +133,40 @@ def _memoize(machine: Unpickler, at: int) -> int:
     return at
 
 
+# What a state dict has thousands of gets no more than it needs: one byte is read without `struct`.
+
+
+def _get_short(machine: Unpickler, at: int) -> int:
+    machine.stack.append(machine.memo[machine.data[at]])
+    return at + 1
+
+
+def _put_short(machine: Unpickler, at: int) -> int:
+    machine.memo[machine.data[at]] = machine.stack[-1]
+    return at + 1
+
+
+def _number_short(machine: Unpickler, at: int) -> int:
+    machine.stack.append(machine.data[at])
+    return at + 1
+
+
 def _get(form: struct.Struct) -> Instruction:
+    unpack, size = form.unpack_from, form.size
+
     def instruction(machine: Unpickler, at: int) -> int:
-        machine.stack.append(machine.memo[form.unpack_from(machine.data, at)[0]])
-        return at + form.size
+        machine.stack.append(machine.memo[unpack(machine.data, at)[0]])
+        return at + size
 
     return instruction
 
 
 def _put(form: struct.Struct) -> Instruction:
+    unpack, size = form.unpack_from, form.size
+
     def instruction(machine: Unpickler, at: int) -> int:
-        machine.memo[form.unpack_from(machine.data, at)[0]] = machine.stack[-1]
-        return at + form.size
+        machine.memo[unpack(machine.data, at)[0]] = machine.stack[-1]
+        return at + size
 
     return instruction
 
@@ -166,9 +188,11 @@ def _new(kind: type) -> Instruction:
 
 
 def _number(form: struct.Struct) -> Instruction:
+    unpack, size = form.unpack_from, form.size
+
     def instruction(machine: Unpickler, at: int) -> int:
-        machine.stack.append(form.unpack_from(machine.data, at)[0])
-        return at + form.size
+        machine.stack.append(unpack(machine.data, at)[0])
+        return at + size
 
     return instruction
 
@@ -290,10 +314,10 @@ _INSTRUCTIONS: dict[int, Instruction] = {
     opcode[0]: instruction
     for opcode, instruction in {
         b"\x80": _proto, b"\x95": _frame, b"(": _mark,
-        b"q": _put(_U1), b"r": _put(_U4), b"\x94": _memoize, b"h": _get(_U1), b"j": _get(_U4),
+        b"q": _put_short, b"r": _put(_U4), b"\x94": _memoize, b"h": _get_short, b"j": _get(_U4),
         b"N": _constant(None), b"\x88": _constant(True), b"\x89": _constant(False), b")": _constant(()),
         b"}": _new(dict), b"]": _new(list),
-        b"K": _number(_U1), b"M": _number(_U2), b"J": _number(_I4), b"G": _number(_F8),
+        b"K": _number_short, b"M": _number(_U2), b"J": _number(_I4), b"G": _number(_F8),
         b"\x8a": _string(_U1, _long),
         b"U": _string(_U1, bytes.decode), b"T": _string(_U4, bytes.decode),
         b"\x8c": _string(_U1, bytes.decode), b"X": _string(_U4, bytes.decode),

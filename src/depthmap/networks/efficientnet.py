@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import BatchNorm2d, Pyramid, SameConv2d
+from .layers import BatchNorm2d, Pyramid, SameConv2d, alike
 
 EPS = 1e-3
 """What the batch normalisations add to the variance: TensorFlow's default, not torch's."""
@@ -84,7 +84,7 @@ def _stages(variant: EfficientNetVariant) -> list[nn.Sequential]:
     for stage in range(1, len(variant.depths)):
         outputs, kernel = variant.channels[stage], KERNELS[stage]
         first = InvertedResidual(variant.channels[stage - 1], outputs, kernel, STRIDES[stage])
-        rest = (InvertedResidual(outputs, outputs, kernel, 1) for _ in range(variant.depths[stage] - 1))
+        rest = alike(InvertedResidual(outputs, outputs, kernel, 1), variant.depths[stage] - 1)
         stages.append(nn.Sequential(first, *rest))
     return stages
 

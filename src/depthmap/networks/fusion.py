@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import Conv2d
+from .layers import Conv2d, alike
 
 UNUSED = "scratch.refinenet4.resConfUnit1."
 """Published, but of no effect: the coarsest fusion block has no coarser map to add to its skip."""
@@ -45,8 +45,8 @@ class ResidualConvUnit(nn.Module):
 
     def __init__(self, features: int, variant: DecoderVariant) -> None:
         super().__init__()
-        self.conv1 = Conv2d(features, features, 3, padding=1, padding_mode=variant.padding_mode)
-        self.conv2 = Conv2d(features, features, 3, padding=1, padding_mode=variant.padding_mode)
+        conv = Conv2d(features, features, 3, padding=1, padding_mode=variant.padding_mode)
+        self.conv1, self.conv2 = alike(conv, 2)
         self.rectified_skip = variant.rectified_skip
 
     def forward(self, x: Tensor) -> Tensor:

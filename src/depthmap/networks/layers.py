@@ -7,11 +7,15 @@ costs seconds. To train one from nothing, call ``module.to_empty(device=...)`` a
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Conv2d(nn.Conv2d):
@@ -116,3 +120,33 @@ class Pyramid(nn.Module):
 def empty_parameter(*shape: int) -> nn.Parameter:
     """Return a parameter on the meta device."""
     return nn.Parameter(torch.empty(shape, device="meta"))
+
+
+def alike(module: Module, count: int) -> Iterator[Module]:
+    """Yield ``module``, and ``count`` - 1 more on the meta device that are like it.
+
+    A deep network repeats its blocks, and torch's constructors take five times as long as this.
+    """
+    if count:
+        yield module
+    for _ in range(count - 1):
+        yield _like(module)
+
+
+def _like(module: Module) -> Module:
+    """Return a copy with parameters and buffers of its own."""
+    copy = module.__new__(type(module))
+    own = {key: v.copy() if type(v) in _CONTAINERS else v for key, v in module.__dict__.items()}
+    own["_parameters"] = {name: _another(p) for name, p in module._parameters.items()}
+    own["_buffers"] = {name: b if b is None else b.detach() for name, b in module._buffers.items()}
+    own["_modules"] = {name: m if m is None else _like(m) for name, m in module._modules.items()}
+    copy.__dict__.update(own)
+    return copy
+
+
+_CONTAINERS = frozenset((dict, OrderedDict, set, list))
+"""What torch keeps hooks in, and what else a module calls its own."""
+
+
+def _another(parameter: nn.Parameter | None) -> nn.Parameter | None:
+    return None if parameter is None else nn.Parameter(parameter.detach(), parameter.requires_grad)

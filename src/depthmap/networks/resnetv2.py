@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import GroupNorm, SameConv2d
+from .layers import GroupNorm, SameConv2d, alike
 
 WEIGHT_EPS = 1e-8
 """What the standardisation of a convolution's weights adds to their variance."""
@@ -93,7 +93,7 @@ class Stage(nn.Module):
         inputs = (variant.stem, *variant.outer)[stage]
         inner, outer = variant.inner[stage], variant.outer[stage]
         first = Bottleneck(inputs, inner, outer, stride=2 if stage else 1)
-        rest = (Bottleneck(outer, inner, outer, stride=1) for _ in range(variant.depths[stage] - 1))
+        rest = alike(Bottleneck(outer, inner, outer, stride=1), variant.depths[stage] - 1)
         self.blocks = nn.Sequential(first, *rest)
 
     def forward(self, x: Tensor) -> Tensor:

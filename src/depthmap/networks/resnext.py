@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import BatchNorm2d, Conv2d, Pyramid
+from .layers import BatchNorm2d, Conv2d, Pyramid, alike
 
 EPS = 1e-5
 
@@ -59,7 +59,7 @@ def _stage(variant: ResNeXtVariant, stage: int) -> nn.Sequential:
     inputs = (variant.stem, *variant.outer)[stage]
     inner, outer, groups = variant.inner[stage], variant.outer[stage], variant.groups
     first = Bottleneck(inputs, inner, outer, groups, stride=2 if stage else 1)
-    rest = (Bottleneck(outer, inner, outer, groups, stride=1) for _ in range(variant.depths[stage] - 1))
+    rest = alike(Bottleneck(outer, inner, outer, groups, stride=1), variant.depths[stage] - 1)
     return nn.Sequential(first, *rest)
 
 

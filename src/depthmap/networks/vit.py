@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import Conv2d, LayerNorm, Linear, empty_parameter
+from .layers import Conv2d, LayerNorm, Linear, alike, empty_parameter
 from .resnetv2 import ResNetV2, ResNetV2Variant
 
 EPS = 1e-6
@@ -119,7 +119,7 @@ class VisionTransformer(nn.Module):
         self.cls_token = empty_parameter(1, 1, width)
         self.pos_embed = empty_parameter(1, GRID * GRID + 1, width)
         self.patch_embed = HybridEmbed(variant.stem, width) if variant.stem else PatchEmbed(width)
-        self.blocks = nn.ModuleList(Block(width, variant.heads) for _ in range(variant.depth))
+        self.blocks = nn.ModuleList(alike(Block(width, variant.heads), variant.depth))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Encode pictures.

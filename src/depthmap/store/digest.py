@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 LEAF = 1 << 20
 _DIGEST = 32
@@ -16,8 +18,7 @@ Tick = Callable[[int], None]
 """Called with the number of bytes just done."""
 
 
-@dataclass(frozen=True)
-class Digest:
+class Digest(NamedTuple):
     """``sha256`` in hex; ``leaves`` is the SHA-256 of each 1 MiB leaf, 32 bytes each, one after the other."""
 
     size: int
@@ -25,12 +26,18 @@ class Digest:
     leaves: bytes
 
 
+def _sha256(data: bytes | memoryview = b"") -> _Hash:
+    import hashlib  # it loads OpenSSL, and the listing of an empty cache needs none
+
+    return hashlib.sha256(data)
+
+
 class Hasher:
     """Digests a stream as it comes by."""
 
     def __init__(self) -> None:
-        self._whole = hashlib.sha256()
-        self._leaf = hashlib.sha256()
+        self._whole = _sha256()
+        self._leaf = _sha256()
         self._leaves = bytearray()
         self.size = 0
 
@@ -48,7 +55,7 @@ class Hasher:
 
     def _close_leaf(self) -> None:
         self._leaves += self._leaf.digest()
-        self._leaf = hashlib.sha256()
+        self._leaf = _sha256()
 
     def digest(self) -> Digest:
         """Return the digest of everything taken in; the stream ends here."""
@@ -70,11 +77,11 @@ def _blocks(path: Path, first: int, count: int) -> Iterator[memoryview]:
 
 
 def _leaf_hashes(path: Path, first: int, count: int) -> bytes:
-    return b"".join(hashlib.sha256(block).digest() for block in _blocks(path, first, count))
+    return b"".join(_sha256(block).digest() for block in _blocks(path, first, count))
 
 
 def _whole(path: Path, size: int) -> str:
-    digest = hashlib.sha256()
+    digest = _sha256()
     for block in _blocks(path, 0, -(-size // LEAF)):
         digest.update(block)
     return digest.hexdigest()

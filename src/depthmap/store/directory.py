@@ -38,8 +38,8 @@ class Directory:
             return {}
         for entry in entries:
             parsed = names.parse(entry.name)
-            if parsed and is_file(path := Path(entry.path)):
-                found.setdefault(parsed[0], {})[parsed[1]] = path
+            if parsed and _is_file(entry):
+                found.setdefault(parsed[0], {})[parsed[1]] = Path(entry.path)
         order = {name: position for position, name in enumerate(names.FORMATS)}
         return {slug: dict(sorted(by.items(), key=lambda item: order[item[0]])) for slug, by in found.items()}
 
@@ -137,3 +137,11 @@ class Directory:
             return (self.root / USED / slug).stat().st_mtime
         except OSError:
             return 0.0
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a file, or a link to one; most systems tell without another look at the disk."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

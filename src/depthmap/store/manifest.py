@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from ..catalog import ModelSpec
 from ..errors import ModelFileCorrupted, UsageError
-from ..formats import metadata
 from . import names
 from .digest import LEAF, Digest
 
@@ -45,8 +44,7 @@ class Stamp(NamedTuple):
         return other is not None and self[:3] == other[:3]
 
 
-@dataclass(frozen=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """A file as it was when last verified."""
 
     digest: Digest
@@ -78,6 +76,8 @@ class Manifest:
 
     def dumps(self) -> bytes:
         """Return the bytes of the ``.pkl``."""
+        from ..formats import metadata  # slow to import, and listings of an empty cache need none
+
         return metadata.dumps(self._as_builtins())
 
     def _as_builtins(self) -> dict[str, Any]:
@@ -110,6 +110,8 @@ class Manifest:
         ModelFileCorrupted
             When it is damaged.
         """
+        from ..formats import metadata  # as above
+
         data = metadata.load(path)
         try:
             return cls._of(data, path, cls._of(data["previous"], path) if data.get("previous") else None)

@@ -9,9 +9,11 @@ from ..errors import UsageError
 PREFIX = "midas_"
 TENSOR_FORMATS = ("pt", "h5")
 """Formats that hold tensors, in the order in which a load tries them."""
-FORMATS = (*TENSOR_FORMATS, "pkl")
+ARTEFACT = "engine.onnx"
+"""What engines open: it refers to the tensors and holds none. A bare ``.onnx`` would be what other tools export."""
+FORMATS = (*TENSOR_FORMATS, ARTEFACT, "pkl")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9_-])?")
-_FILE = re.compile(rf"{PREFIX}({_SLUG.pattern})\.({'|'.join(FORMATS)})")
+_FILE = re.compile(rf"{PREFIX}({_SLUG.pattern})\.({'|'.join(map(re.escape, FORMATS))})")
 _LEFTOVER = re.compile(rf"({_FILE.pattern})\.(?:part(?:\.journal)?|\d+(?:-[0-9a-f]+)?)")
 # Device names that Windows keeps for itself, whatever follows their first dot.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -36,7 +38,12 @@ def slug_of(name: str) -> str:
 
 
 def _is_slug(text: str) -> bool:
-    return bool(_SLUG.fullmatch(text)) and not _RESERVED.fullmatch(text) and ".." not in text
+    return bool(_SLUG.fullmatch(text)) and _is_portable(text)
+
+
+def _is_portable(slug: str) -> bool:
+    """Tell whether every system can have a file of this name."""
+    return not _RESERVED.fullmatch(slug) and ".." not in slug
 
 
 def file_name(slug: str, format: str) -> str:
@@ -47,7 +54,7 @@ def file_name(slug: str, format: str) -> str:
 def parse(name: str) -> tuple[str, str] | None:
     """Return (slug, format) of a file name, or None if it is none of ours."""
     match = _FILE.fullmatch(name)
-    return (match[1], match[2]) if match and _is_slug(match[1]) else None
+    return (match[1], match[2]) if match and _is_portable(match[1]) else None
 
 
 def origin(name: str) -> tuple[str, str] | None:

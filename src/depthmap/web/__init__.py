@@ -1,6 +1,6 @@
 """The web API: the cache over HTTP, for this machine's user. See ``docs/web-api.md``.
 
-Importing this module loads neither FastAPI nor uvicorn, serving the cache loads no torch.
+Importing this module loads neither FastAPI nor uvicorn. Serving the cache loads an engine only to warm the model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["create_app", "serve"]
 
 
-def create_app(settings: Settings | None = None, *, hosts: Collection[str] = ()) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, hosts: Collection[str] = (), warm: bool = False
+) -> FastAPI:
     """Return the ASGI application.
 
     Parameters
@@ -26,6 +28,8 @@ def create_app(settings: Settings | None = None, *, hosts: Collection[str] = ())
     hosts : collection of str
         Names, beside ``localhost``, ``127.0.0.1``, ``[::1]`` and the address that a client connected to, by which
         the server may be called: what may stand in a request's Host header, without the port.
+    warm : bool
+        Load the default model in a thread once the application runs, and let it predict once.
 
     Raises
     ------
@@ -34,7 +38,7 @@ def create_app(settings: Settings | None = None, *, hosts: Collection[str] = ())
     """
     from .app import build
 
-    return build(settings, hosts)
+    return build(settings, hosts, warm=warm)
 
 
 def serve(
@@ -43,6 +47,7 @@ def serve(
     *,
     settings: Settings | None = None,
     hosts: Collection[str] = (),
+    warm: bool = False,
 ) -> None:
     """Serve until the process is told to stop (Ctrl-C, SIGTERM); requests under way are then ended.
 
@@ -52,7 +57,7 @@ def serve(
         Address or name to listen on. ``0.0.0.0`` and ``::`` let in other machines: nothing asks for a password.
     port : int
         0 takes any free port; the log on stderr says which.
-    settings, hosts
+    settings, hosts, warm
         As for `create_app`; ``host`` itself is always among the hosts.
 
     Raises
@@ -62,4 +67,4 @@ def serve(
     """
     from .server import run
 
-    run(create_app(settings, hosts=[*hosts, host]), host, port)
+    run(create_app(settings, hosts=[*hosts, host], warm=warm), host, port)

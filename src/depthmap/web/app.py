@@ -14,16 +14,18 @@ from ..settings import Settings
 from . import replies, routes
 from .exports import ExportDirectory
 from .security import BodyLimit, Guard, SecurityHeaders, allowed_hosts
+from .warming import DefaultEstimator
 from .workers import Workers
 
 BODY_BYTES = 1 << 20
 """The longest body that a request may have."""
 
 
-def build(settings: Settings | None, hosts: Collection[str]) -> FastAPI:
+def build(settings: Settings | None, hosts: Collection[str], *, warm: bool) -> FastAPI:
     """Return the application for these settings; `depthmap.web.create_app` describes it."""
     cache = ModelCache(settings=settings)
     _ = cache.shelf.catalog  # a catalogue file that cannot be used stops the server, not each request
+    estimator = DefaultEstimator(cache)
     app = FastAPI(
         title="depthmap",
         version=__version__,
@@ -31,6 +33,7 @@ def build(settings: Settings | None, hosts: Collection[str]) -> FastAPI:
         docs_url=None,  # FastAPI's own page runs scripts of a foreign host, which could then clear the cache
         redoc_url=None,
         redirect_slashes=False,  # a redirect has no JSON body
+        lifespan=estimator.lifespan if warm else None,
         default_response_class=replies.Json,
         exception_handlers=replies.HANDLERS,
         middleware=[
@@ -40,6 +43,7 @@ def build(settings: Settings | None, hosts: Collection[str]) -> FastAPI:
         ],
     )
     app.state.cache = cache
+    app.state.estimator = estimator
     app.state.exports = ExportDirectory(cache.settings.export_dir or Path.cwd(), cache)
     app.state.workers = Workers()
     app.include_router(routes.index)

@@ -19,6 +19,7 @@ from ..errors import UnknownModel, UsageError
 from . import files
 from .exports import ExportDirectory
 from .replies import Failure, Json, Success, success
+from .warming import DefaultEstimator
 from .workers import Workers
 
 
@@ -74,9 +75,14 @@ def _workers(request: Request) -> Workers:
     return request.app.state.workers  # type: ignore[no-any-return]  # as above
 
 
+def _estimator(request: Request) -> DefaultEstimator:
+    return request.app.state.estimator  # type: ignore[no-any-return]  # as above
+
+
 Cache = Annotated[ModelCache, Depends(_cache)]
 Exports = Annotated[ExportDirectory, Depends(_exports)]
 Long = Annotated[Workers, Depends(_workers)]
+Default = Annotated[DefaultEstimator, Depends(_estimator)]
 _REPLIES: dict[int | str, dict[str, Any]] = {"default": {"model": Failure}, 422: {"model": Failure}}
 
 index = APIRouter(responses=_REPLIES)
@@ -92,11 +98,15 @@ def cache_info(cache: Cache) -> Json:
 @models.get(
     "/status", response_model=Success, summary="All models, cached or to be had, and the cache's health"
 )
-def status(cache: Cache) -> Json:
-    """Answer models, stats, and the model used when none is named, with the reason."""
+def status(cache: Cache, estimator: Default) -> Json:
+    """Answer models, stats, the model used when none is named, why, and whether it is ready."""
     name, reason = _default(cache)
     return success(
-        models=cache.models(), stats=cache.stats(), default_model=name, default_model_reason=reason
+        models=cache.models(),
+        stats=cache.stats(),
+        default_model=name,
+        default_model_reason=reason,
+        default_model_state=estimator.state,
     )
 
 

@@ -1,0 +1,64 @@
+"""How a network is run besides by torch: ONNX Runtime and OpenVINO, which need no torch when they run.
+
+Both open the same artefact (`artefact`). Neither is imported before it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+
+TORCH = "torch"
+"""The reference: every model and every device."""
+INSTALL = "Run 'pip install depthmap[onnxruntime]' or 'pip install depthmap[openvino]'."
+
+
+class Runner(Protocol):
+    """A network that an engine has loaded. Many threads may call it at once."""
+
+    def __call__(self, batch: Float32) -> Float32:
+        """Return relative inverse depth (N, h, w) of normalised RGB (N, 3, h, w), h and w multiples of 32."""
+
+
+class Engine(NamedTuple):
+    """An engine that runs an artefact; the package that is imported and the extra of depthmap are called like it."""
+
+    name: str
+    half: str = ""
+    """The type in which it computes faster than in float32 where the processor has it."""
+
+    def open(self, path: Path, *, half: bool = False) -> Runner:
+        """Return the network of an artefact, ready to run on all cores that this process may use.
+
+        With ``half`` it computes in the engine's shorter type, where the processor has that.
+        """
+        module = import_module(f".{self.name}", __name__)
+        runner: Runner = module.open_artefact(path, half=half)
+        return runner
+
+
+ENGINES = {engine.name: engine for engine in (Engine("onnxruntime"), Engine("openvino", "bfloat16"))}
+"""By name, the one first that gives the first depth soonest; see docs/performance.md."""
+_SOONEST = tuple(ENGINES)
+_FASTEST = ("openvino", "onnxruntime")
+MANY = 8
+"""Pictures from which it pays to make ready for longer in order to run faster."""
+
+
+def installed() -> list[Engine]:
+    """Return the engines that can be imported here."""
+    return [engine for engine in ENGINES.values() if find_spec(engine.name)]
+
+
+def order(pictures: int) -> Sequence[str]:
+    """Return the engines in the order in which to try them, for so many pictures."""
+    return _FASTEST if pictures >= MANY else _SOONEST

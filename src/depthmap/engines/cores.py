@@ -1,0 +1,43 @@
+"""How many cores this process may use. Libraries count the machine's, and in a container start far too many threads."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use: ``OMP_NUM_THREADS`` if set, else those that the system grants.
+
+    That is the least of the machine's, those it is pinned to, and the quota of its control group (a container's
+    ``--cpus``), rounded up; hyper-threads count as cores.
+    """
+    with suppress(ValueError):
+        if (asked := int(os.environ.get("OMP_NUM_THREADS", "0").split(",")[0])) > 0:
+            return asked
+    return max(1, math.ceil(min(_granted(), quota(_CGROUP))))
+
+
+def _granted() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def quota(root: Path) -> float:
+    """Return the processors' worth of time that a control group grants, infinite where it sets no limit.
+
+    Version 2 has ``cpu.max`` ("MICROSECONDS PERIOD", or "max"), version 1 two files (kernel.org, cgroup-v2.rst).
+    """
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        allowed, period = (root / "cpu.max").read_text().split()
+        return math.inf if allowed == "max" else int(allowed) / int(period)
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        allowed_us = int((root / "cpu/cpu.cfs_quota_us").read_text())
+        period_us = int((root / "cpu/cpu.cfs_period_us").read_text())
+        return math.inf if allowed_us <= 0 else allowed_us / period_us
+    return math.inf

@@ -1,0 +1,25 @@
+"""Is there a GPU that torch could use? Answered without importing torch, which takes a second."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+"""NVIDIA's, AMD's, and what Windows lends to Linux."""
+
+
+def may_have_gpu() -> bool:
+    """Tell whether torch has to be asked for a device: False where it could have no other than the CPU."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    with suppress(PackageNotFoundError):
+        if version("torch").endswith("+cpu"):
+            return False
+    if sys.platform == "win32":
+        return (Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32" / "nvcuda.dll").exists()
+    return any(Path(device).exists() for device in _DEVICES)

@@ -1,0 +1,41 @@
+"""Running an artefact with ONNX Runtime, on the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Else it writes an identifier into the user's home as it is imported, and reports to Microsoft (its Privacy.md).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
+
+from .cores import usable_cores
+
+if TYPE_CHECKING:
+    from . import Float32, Runner
+
+_ERRORS_ONLY = 3
+
+
+def open_artefact(path: Path, *, half: bool = False) -> Runner:
+    """Return the network of an artefact, ready to run; ``half`` changes nothing.
+
+    Weights of matrix products stay where they are in the file, shared by all processes: "pre-packing" would copy them.
+    Pictures come in many sizes, so no plan of memory is kept for any, and what a large one took is given back.
+    """
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    options.log_severity_level = _ERRORS_ONLY
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    once = onnxruntime.RunOptions()
+    once.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def run(batch: Float32) -> Float32:
+        output: Float32 = session.run(None, {"picture": batch}, once)[0]
+        return output
+
+    return run

@@ -1,0 +1,136 @@
+"""spec → network that an engine has opened, without torch; what `loader` is for torch."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from .cache import ModelCache, Shelf
+from .cache.check import stamp_of, whole
+from .cache.compiling import HALF_TOLERANCE
+from .catalog import ModelSpec
+from .engines import ENGINES, Engine, Runner
+from .engines.artefact import properties_of, weights_id
+from .formats.leases import lease
+from .formats.mapping import is_remote
+from .formats.opening import open_regular
+from .formats.readahead import read_ahead
+from .store import Stamp, digest_file
+from .store.names import ARTEFACT, TENSOR_FORMATS
+
+log = logging.getLogger("depthmap")
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A network that an engine without torch has loaded: ``runner`` runs it.
+
+    ``source`` and ``path`` say where its weights are; ``lease`` marks that file as in use for as long as it lives.
+    """
+
+    spec: ModelSpec
+    engine: Engine
+    runner: Runner
+    source: str
+    path: Path
+    lease: mmap.mmap
+
+
+def open_model(
+    name: str, cache: ModelCache, engines: Sequence[str], *, half: bool = False, use_cache: bool = True
+) -> OpenedModel | None:
+    """Return a model that the first possible of ``engines`` has loaded, or None: torch has to load it then.
+
+    It needs an artefact that is bound to whole weights, and in which the engine was compared with torch. With
+    ``half`` an engine may use its shorter type, where that was exact enough.
+
+    Raises
+    ------
+    UnknownModel
+        When there is no such model.
+    """
+    spec = cache.spec(name)
+    use_cache = use_cache and not cache.settings.disable_cache
+    bound = _bound(spec, cache) if use_cache else None
+    if bound is None and not (use_cache and cache.is_cached(spec.slug)):
+        bound = _embedded_artefact(spec, cache)
+    if bound is None:
+        return None
+    properties = properties_of(bound.artefact)
+    for engine in (ENGINES[name] for name in engines):
+        if f"parity:{engine.name}" in properties and find_spec(engine.name):
+            short = f"parity:{engine.name} {engine.half}"
+            allowed = half and float(properties.get(short, "inf")) <= HALF_TOLERANCE
+            if opened := _opened(spec, bound, engine, half=allowed):
+                if bound.place:
+                    cache.shelf.store.touch(spec.slug)
+                return opened
+    return None
+
+
+class _Bound(NamedTuple):
+    """An artefact and the file of weights that it is bound to, both whole."""
+
+    artefact: Path
+    weights: Path
+    source: str
+    place: Shelf | None = None
+
+    def stamps(self, spec: ModelSpec) -> tuple[Stamp | None, ...]:
+        formats = (ARTEFACT, self.source) if self.place else ()
+        return tuple(stamp_of(self.place, spec, format) for format in formats if self.place)
+
+
+def _bound(spec: ModelSpec, cache: ModelCache) -> _Bound | None:
+    """Return the first artefact of the cache that is whole, with its weights."""
+    always = cache.settings.verify == "always"
+    for place in cache.shelf.places:
+        artefact = place.store.path(spec.slug, ARTEFACT)
+        format = properties_of(artefact).get("weights", "").split(" ")[0]
+        record = place.store.record(spec.slug, format)
+        if format not in TENSOR_FORMATS or record is None:
+            continue
+        if properties_of(artefact)["weights"] != weights_id(format, record.digest.sha256):
+            continue
+        path = place.store.path(spec.slug, format)
+        if place.settings.load == "read" or (place.settings.load == "auto" and is_remote(path)):
+            continue
+        read_ahead(path)
+        files = [whole(place, spec, kind, every_byte=always) for kind in (format, ARTEFACT)]
+        if all(files):
+            return _Bound(artefact, path, format, place)
+    return None
+
+
+def _embedded_artefact(spec: ModelSpec, cache: ModelCache) -> _Bound | None:
+    path = cache.shelf.embedded(spec)
+    if path is None or not path.is_file():
+        return None
+    artefact = path.with_suffix(f".{ARTEFACT}")
+    sha256 = digest_file(path).sha256
+    if sha256 != spec.sha256 or properties_of(artefact).get("weights") != weights_id("pt", sha256):
+        return None
+    return _Bound(artefact, path, "embedded")
+
+
+def _opened(spec: ModelSpec, bound: _Bound, engine: Engine, *, half: bool) -> OpenedModel | None:
+    """Let an engine open an artefact; None when a file is replaced meanwhile, or the engine fails."""
+    before = bound.stamps(spec)
+    try:
+        with open_regular(bound.weights) as file:
+            lease(file)
+            held = mmap.mmap(
+                file.fileno(), 1, access=mmap.ACCESS_READ
+            )  # it keeps the file open, and so leased
+        runner = engine.open(bound.artefact, half=half)
+    except Exception as error:  # whatever an engine of another version finds wrong with it; torch runs it
+        log.warning("%s cannot run %s: %s", engine.name, bound.artefact, error)
+        return None
+    if any(now not in (then, None) for then, now in zip(before, bound.stamps(spec), strict=True)):
+        return None
+    return OpenedModel(spec, engine, runner, bound.source, bound.weights, held)

@@ -1,0 +1,1 @@
+"""What makes files of the package that are not written by hand."""

@@ -1,0 +1,159 @@
+"""Make the graphs of ``depthmap/engines/graphs``: ``python -m tools.graphs [NETWORK ...]``.
+
+A graph is an ONNX model without weights: its inputs are the picture and every tensor that the network reads, under
+the tensor's name in the checkpoint. `depthmap.engines.artefact` binds it to a file of weights. It depends on the
+network's code alone, so it is made once, by whoever changes the network, and no user's machine needs an exporter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx_ir as ir
+import torch
+from onnx_ir.passes.common import CommonSubexpressionEliminationPass, RemoveUnusedNodesPass
+from onnxscript import optimizer
+
+from depthmap.engines.artefact import GRAPHS
+from depthmap.networks import NETWORKS, build
+
+SMALL = 4096
+"""Bytes up to which a constant is computed while the graph is made."""
+
+
+def exported(network: str) -> ir.Model:
+    """Return the network as exported by torch, for any number of pictures and sides that are multiples of 32."""
+    sizes = {axis: torch.export.Dim(name, min=2, max=4096) for axis, name in ((2, "rows"), (3, "columns"))}
+    program = torch.onnx.export(
+        build(network),
+        (torch.empty(2, 3, 256, 192, device="meta"),),
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("n", min=1, max=4096)} | {a: 32 * d for a, d in sizes.items()},),
+        input_names=["picture"],
+        output_names=["inverse_depth"],
+        optimize=False,
+        verbose=False,
+    )
+    if program is None:
+        raise RuntimeError("torch's exporter gave nothing")
+    return program.model
+
+
+def simplify(model: ir.Model) -> None:
+    """Compute what depends on no weight, and take the weights as they are stored.
+
+    While the weights are inputs, the optimiser can neither fold nor copy them.
+    """
+    graph = model.graph
+    for value in list(graph.initializers.values()):
+        value.const_value = None
+        graph.inputs.append(value)
+    graph.initializers.clear()
+    for node in graph:
+        if node.op_type == "CastLike":  # all floats of a network are float32
+            node.op_type = "Cast"
+            node.replace_input_with(1, None)
+            node.resize_inputs(1)
+            node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT)
+    _optimize(model)
+    for node in list(graph):
+        if node.op_type == "MatMul":
+            _as_gemm(graph, node)
+    CommonSubexpressionEliminationPass()(model)
+    RemoveUnusedNodesPass()(model)
+    _optimize(model)
+
+
+def _optimize(model: ir.Model) -> None:
+    optimizer.optimize(model, onnx_shape_inference=False, input_size_limit=SMALL, output_size_limit=SMALL)
+
+
+def _as_gemm(graph: ir.Graph, product: ir.Node) -> None:
+    """Let a product with a transposed weight, and the bias added to it, be a Gemm that transposes as it reads.
+
+    Engines would else make a transposed copy of every weight of a transformer when they load it.
+    """
+    x, transposed = product.inputs
+    transpose = transposed.producer() if transposed else None
+    uses = product.outputs[0].uses()
+    if x is None or transpose is None or transpose.op_type != "Transpose" or len(uses) != 1:
+        return
+    weight, add = transpose.inputs[0], uses[0].node
+    if weight is None or weight not in graph.inputs or add.op_type != "Add":
+        return
+    bias = next(v for v in add.inputs if v is not product.outputs[0])
+    rows, columns = weight.shape or ()
+    nodes: list[ir.Node] = []
+
+    def then(op: str, *inputs: ir.Value | None, **attributes: ir.Attr) -> ir.Value:
+        nodes.append(ir.node(op, inputs, attributes))
+        return nodes[-1].outputs[0]
+
+    def numbers(*values: int) -> ir.Value:
+        return then("Constant", value=ir.AttrTensor("value", ir.tensor(list(values), ir.DataType.INT64)))
+
+    leading = then("Shape", x, end=ir.AttrInt64("end", -1))
+    shape = then("Concat", leading, numbers(int(rows)), axis=ir.AttrInt64("axis", 0))
+    flat = then("Reshape", x, numbers(-1, int(columns)))
+    dense = then("Gemm", flat, weight, bias, transB=ir.AttrInt64("transB", 1))
+    result = then("Reshape", dense, shape)
+    graph.insert_before(add, nodes)
+    add.outputs[0].replace_all_uses_with(result)
+    graph.remove([add, product], safe=True)
+
+
+def strip(model: ir.Model) -> None:
+    """Drop what says where in the code something came from, and give values short names."""
+    graph = model.graph
+    kept = {*graph.inputs, *graph.outputs}
+    model.metadata_props.clear()
+    graph.metadata_props.clear()
+    model.doc_string, model.producer_version = None, None
+    for number, value in enumerate(_values(graph)):
+        value.metadata_props.clear()
+        if value not in kept:
+            value.name, value.type, value.shape = f"v{number}", None, None
+    for number, node in enumerate(graph):
+        node.metadata_props.clear()
+        node.doc_string, node.name = None, f"n{number}"
+    for value in graph.outputs:
+        value.shape = ir.Shape(["n", "rows", "columns"])
+    del graph.inputs[1:]  # an initialiser that is an input too could be overridden, and would not be folded
+
+
+def _values(graph: ir.Graph) -> Iterator[ir.Value]:
+    yield from graph.inputs
+    yield from list(graph.initializers.values())
+    for node in graph:
+        yield from node.outputs
+
+
+def make(network: str, folder: Path) -> Path:
+    """Write the graph of a network, and return its path."""
+    model = exported(network)
+    simplify(model)
+    strip(model)
+    path = folder / f"{network}.onnx"
+    path.write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+    return path
+
+
+def main() -> None:
+    """Make the graphs of the networks named, or of all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}")
+    warnings.simplefilter("ignore")  # torch's exporter warns about itself
+    logging.disable(logging.WARNING)
+    for network in parser.parse_args().networks or NETWORKS:
+        path = make(network, GRAPHS)
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
