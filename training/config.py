@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 Shape = tuple[int, int]
 """Height and width in pixels, multiples of 32."""
 
 # Photos come in every aspect: most are 4:3, KITTI's strips are four times as wide as high.
 SMALL: dict[Shape, float] = {
+    (128, 160): 4.0,
+    (160, 192): 2.0,
+    (96, 160): 1.5,
+    (64, 192): 1.0,
+    (160, 128): 1.0,
+}
+MEDIUM: dict[Shape, float] = {
     (128, 192): 3.0,
     (160, 192): 3.0,
-    (96, 192): 1.0,
+    (192, 256): 2.0,
     (64, 192): 1.0,
     (192, 160): 1.0,
 }
@@ -26,69 +34,117 @@ LARGE: dict[Shape, float] = {
 
 
 @dataclass(frozen=True)
+class Weights:
+    """What each part of the loss counts; see ``losses.py``."""
+
+    invariant: float = 1.0
+    relative: float = 2.0
+    gradient: float = 0.5
+    anchor: float = 0.1
+    keep: float = 1.0
+    """Share of each picture's pixels, those with the smallest errors, that the invariant part sees."""
+
+
+PLAIN = Weights(invariant=0, relative=0, gradient=0, anchor=1)
+
+
+@dataclass(frozen=True)
 class Stage:
     """A part of the run."""
 
-    until: float
-    """Share of the run's time at which it ends."""
+    steps: int
     shapes: dict[Shape, float]
     """Shapes of the batches and how often each is drawn, relative to the others."""
-    encoder: bool
+    encoder: bool = True
     """The encoder is trained, except its first, generic layer."""
-    anchor: float
-    """Weight of the loss that fixes sign, scale and shift of the output."""
+    plain: bool = False
+    """Only the anchor counts. The other parts are blind to a map that has nothing to do with the reference, and
+    the gradient's flattens it: a fresh decoder stayed there for hundreds of steps."""
+    half: bool = False
+    """The head leaves its doubling out, and the map of half the size is compared: a sixth less time."""
+    decay: bool = False
+    """The rates fall, linearly, to nothing at the run's end; else they stay at their peak."""
+    frozen_norms: bool = False
+    """The decoder's norms use the statistics they have gathered, as they will when the network is used."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """A training run. It is measured in time, so that it fits the machine it has."""
+    """A training run. It is measured in steps, so that it is the same on every machine."""
 
-    minutes: float = 51.0
-    batch: int = 8
+    batch: int = 16
     """A multiple of the number of sources, of which each gives the same share."""
-    decoder_rate: float = 6e-4
-    encoder_rate: float = 1.5e-4
-    weight_decay: float = 1e-2
-    warm_up: float = 0.03
-    """Share of the time in which the learning rates rise from zero."""
+    decoder_rate: float = 1.5e-3
+    encoder_rate: float = 3e-4
+    weight_decay: float = 2e-2
+    warm_up: int = 100
+    """Steps in which the rates rise from zero."""
     ema: float = 0.995
-    keep: float = 0.9
-    """Share of each picture's pixels, those with the smallest errors, that the invariant loss sees."""
-    gradient: float = 0.5
-    """Weight of the gradient matching loss."""
+    norms: bool = True
+    """Batch norms in the decoder while it is trained; they are folded into its convolutions afterwards."""
+    weights: Weights = Weights()
     seed: int = 1
     checkpoint_minutes: float = 3.0
-    score_minutes: float = 10.0
+    score_minutes: float = 20.0
     """How often the averaged weights are scored on a part of val."""
     stages: tuple[Stage, ...] = (
-        Stage(0.05, SMALL, encoder=False, anchor=1.0),
-        Stage(0.60, SMALL, encoder=True, anchor=0.3),
-        Stage(1.00, LARGE, encoder=True, anchor=0.3),
+        Stage(60, SMALL, encoder=False, plain=True, half=True),
+        Stage(140, SMALL, encoder=False, half=True),
+        Stage(4000, SMALL, half=True),
+        Stage(600, MEDIUM, decay=True),
+        Stage(500, LARGE, decay=True, frozen_norms=True),
     )
 
-    def stage(self, progress: float) -> Stage:
-        """Return the stage at ``progress``, in [0, 1]."""
-        return next((s for s in self.stages if progress < s.until), self.stages[-1])
+    def stage(self, step: int) -> Stage:
+        """Return the stage of ``step``."""
+        ends = accumulate(stage.steps for stage in self.stages)
+        return next(
+            (stage for stage, end in zip(self.stages, ends, strict=True) if step < end), self.stages[-1]
+        )
+
+    @property
+    def steps(self) -> int:
+        """How many steps the run has."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def peak_steps(self) -> int:
+        """How many steps it has before its rates fall."""
+        return sum(stage.steps for stage in self.stages if not stage.decay)
+
+    def rate_factor(self, step: int) -> float:
+        """Return what the peak rates are multiplied by at ``step``."""
+        fall = (self.steps - step) / max(self.steps - self.peak_steps, 1)
+        return max(min(fall, (step + 1) / self.warm_up, 1.0), 0.0)
+
+    def with_steps(self, place: int, steps: int) -> Config:
+        """Return the configuration with another length of one of its stages, counted from 0."""
+        stages = list(self.stages)
+        stages[place] = replace(stages[place], steps=steps)
+        return replace(self, stages=tuple(stages))
 
 
-CONFIGS = {
-    "first": Config(),
-    # A fresh decoder on the encoder of a first run: what the first one learned early, smooth maps of the coarse
-    # features alone, it never left.
-    "second": Config(
-        minutes=36.0,
-        decoder_rate=1.2e-3,
-        encoder_rate=1e-4,
-        ema=0.998,
-        keep=1.0,
-        gradient=1.0,
-        seed=2,
-        stages=(
-            Stage(0.10, SMALL, encoder=False, anchor=0.5),
-            Stage(0.35, SMALL, encoder=False, anchor=0.1),
-            Stage(0.60, LARGE, encoder=False, anchor=0.1),
-            Stage(1.00, LARGE, encoder=True, anchor=0.1),
-        ),
-    ),
-}
+CONFIGS = {"main": Config()}
 """Runs by name."""
+
+_SHORT = Config(
+    ema=0.98,
+    warm_up=30,
+    score_minutes=1e9,
+    stages=(
+        Stage(60, {(96, 128): 1.0}, encoder=False, plain=True, half=True),
+        Stage(100, {(96, 128): 1.0}, encoder=False, half=True),
+        Stage(100, {(96, 128): 1.0}, encoder=False, half=True, decay=True),
+    ),
+)
+ABLATIONS = {
+    "base": _SHORT,
+    "without norms": replace(_SHORT, norms=False),
+    "without norms, rate / 3": replace(_SHORT, norms=False, decoder_rate=_SHORT.decoder_rate / 3),
+    "gradient 0": replace(_SHORT, weights=Weights(gradient=0)),
+    "gradient 1": replace(_SHORT, weights=Weights(gradient=1)),
+    "relative 0": replace(_SHORT, weights=Weights(relative=0)),
+    "relative 4": replace(_SHORT, weights=Weights(relative=4)),
+    "trimmed to 80 %": replace(_SHORT, weights=Weights(keep=0.8)),
+}
+"""Short runs that differ from the first in one thing; they train the decoder alone, on a given encoder."""

@@ -7,7 +7,9 @@ depth: 0 invalid, 1 as good as infinitely far, 65535 the nearest pixel.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,14 @@ class Batch:
     masks: Tensor
     """(N, H, W), bool: where the inverse depth is valid."""
 
+    def thinned(self) -> Batch:
+        """Return the batch with depths of half the size, for a network that gives maps of that size."""
+        return Batch(self.pictures, self.inverse_depths[:, ::2, ::2], self.masks[:, ::2, ::2])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(self.pictures.to(device), self.inverse_depths.to(device), self.masks.to(device))
+
 
 def stems(folder: Path) -> list[str]:
     """Return the names of the pairs of a source, sorted."""
@@ -76,9 +86,11 @@ def read_sources(folder: Path) -> list[Source]:
 
 def normalised(pictures: NDArray[np.uint8]) -> Tensor:
     """Turn RGB (N, H, W, 3) uint8 into what the embedded network expects: (N, 3, H, W) float32, channels last."""
-    mean, std = torch.tensor(EMBEDDED.mean), torch.tensor(EMBEDDED.std)
-    scaled = (torch.from_numpy(pictures).float() / 255 - mean) / std
-    return scaled.permute(0, 3, 1, 2)  # of contiguous NHWC, this is channels_last
+    # NumPy, not torch: in the thread that prepares batches, torch would start threads of its own
+    mean, std = np.array(EMBEDDED.mean, np.float32), np.array(EMBEDDED.std, np.float32)
+    scaled = np.multiply(pictures, 1 / (255 * std), dtype=np.float32)
+    scaled -= mean / std
+    return torch.from_numpy(scaled).permute(0, 3, 1, 2)  # of contiguous NHWC, this is channels_last
 
 
 def random_crop(size: tuple[int, int], shape: Shape, rng: Random) -> tuple[float, float, float, float]:
@@ -98,7 +110,9 @@ def recolour(picture: Image.Image, rng: Random) -> Image.Image:
     contrast, brightness = np.exp(rng.uniform(-0.4, 0.4)), rng.uniform(-0.12, 0.12)
     cast = np.exp(rng.uniform(-0.15, 0.15, (3, 1))) if rng.random() < 0.6 else np.ones((3, 1))
     table = ((ramp - 0.5) * contrast + 0.5 + brightness) * cast
-    picture = picture.point(np.clip(table * 255, 0, 255).round().astype(int).ravel().tolist())
+    looks = np.clip(table * 255, 0, 255).round().astype(np.uint8)
+    values = np.asarray(picture)
+    picture = Image.fromarray(np.stack([looks[c][values[..., c]] for c in range(3)], 2))
     picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.3, 1.6) if rng.random() < 0.85 else 0.0)
     if rng.random() < 0.3:
         hue, saturation, value = picture.convert("HSV").split()
@@ -125,7 +139,8 @@ def _compress(picture: Image.Image, rng: Random) -> Image.Image:
 
 def _noise(picture: Image.Image, rng: Random) -> Image.Image:
     values = np.asarray(picture, np.float32)
-    noise = rng.normal(0, rng.uniform(2, 14), (*values.shape[:2], 3 if rng.random() < 0.7 else 1))
+    shape, strength = (*values.shape[:2], 3 if rng.random() < 0.7 else 1), rng.uniform(2, 14)
+    noise = rng.standard_normal(shape, np.float32) * np.float32(strength)
     return Image.fromarray(np.clip(values + noise, 0, 255).astype(np.uint8))
 
 
@@ -186,6 +201,17 @@ class Sampler:
             for source in self.sources
             for i in self._chosen(source, step)
         ]
-        inverse = torch.from_numpy(np.stack([d for _, d in pairs]).astype(np.int32))
+        inverse = np.stack([d for _, d in pairs])
         pictures = normalised(np.stack([p for p, _ in pairs]))
-        return Batch(pictures, inverse.float() / DEPTH_SCALE, inverse > 0)
+        scaled = np.multiply(inverse, 1 / DEPTH_SCALE, dtype=np.float32)
+        return Batch(pictures, torch.from_numpy(scaled), torch.from_numpy(inverse > 0))
+
+    def ahead(self, step: int, shapes: Sequence[dict[Shape, float]], workers: int = 1) -> Iterator[Batch]:
+        """Yield the batches of ``step`` and after, one for each of ``shapes``, prepared in threads ahead of time."""
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: deque[Future[Batch]] = deque()
+            for place, stage_shapes in enumerate(shapes):
+                waiting.append(pool.submit(self.batch, step + place, stage_shapes))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            yield from (future.result() for future in waiting)

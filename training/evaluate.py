@@ -1,19 +1,24 @@
 """Score weights on val: ``python -m training.evaluate --data FOLDER [--weights FILE] [--card CARD]``.
 
-FOLDER holds ``val/``. Prints a Markdown table of the model beside the two baselines; ``--card`` writes it between
-the markers of the model's card. Ends with status 1 when a baseline is as good on a source that counts.
+FOLDER holds ``val/``. Prints a Markdown table of the model beside its first version and the two baselines; ``--card``
+writes it between the markers of the model's card. Ends with status 1 when a baseline is as good on a source that
+counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from . import metrics
 from .data import DEPTH_SCALE, stems
@@ -27,6 +32,11 @@ SHIPPED = Path(__file__).parents[1] / "src" / "depthmap" / "embedded" / "depthma
 BEGIN, END = "<!-- errors: begin (training/evaluate.py) -->", "<!-- errors: end -->"
 TOO_FEW = 10
 """A source with fewer pictures is shown but decides nothing."""
+EXACT = ("indoor", "outdoor", "stk")
+"""Sources whose depth is rendered: their contours are scored."""
+MODEL, FIRST = "Depthmap_Tiny", "first version"
+FIRST_SCORES = Path(__file__).with_name("first_version.json")
+"""What the first version scored, by source; written by ``--json``."""
 BASELINES: dict[str, Method] = {
     "constant": lambda _, shape: metrics.constant(*shape).astype(np.float32),
     "lower is nearer": lambda _, shape: metrics.lower_is_nearer(*shape).astype(np.float32),
@@ -48,21 +58,57 @@ def score(folder: Path, methods: Mapping[str, Method], every: int = 1) -> Scores
             reference = np.asarray(depth).astype(np.float32) / DEPTH_SCALE
             picture = folder / source / "rgb" / f"{stem}.jpg"
             for name, method in methods.items():
-                errors[name].append(metrics.aligned_errors(method(picture, reference.shape), reference))
+                predicted = method(picture, reference.shape)
+                errors[name].append(metrics.aligned_errors(predicted, reference, source in EXACT))
         scores[source] = {name: metrics.mean_errors(found) for name, found in errors.items()}
     return scores
 
 
 def table(scores: Scores, numbers: Mapping[str, int]) -> str:
     """Return the scores as a Markdown table: one row per source and method, the best of each source in bold."""
-    lines = ["| source (pictures) | method | δ > 1.25, % | AbsRel | RMSE |", "|---|---|---:|---:|---:|"]
+    lines = [
+        "| source (pictures) | method | δ > 1.25, % | AbsRel | RMSE | edges: accuracy, completeness |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
     for source, methods in scores.items():
         best = min(methods, key=lambda name: methods[name].d125)
         for place, (name, e) in enumerate(methods.items()):
             label = f"{source} ({numbers[source]})" if place == 0 else ""
             share = f"**{e.d125:.1f}**" if name == best else f"{e.d125:.1f}"
-            lines.append(f"| {label} | {name} | {share} | {e.absrel:.3f} | {e.rmse:.3f} |")
+            lines.append(f"| {label} | {name} | {share} | {e.absrel:.3f} | {e.rmse:.3f} | {_edges(e)} |")
     return "\n".join(lines)
+
+
+def _edges(errors: Errors) -> str:
+    if math.isnan(errors.edge_accuracy):
+        return "–"
+    return f"{errors.edge_accuracy:.2f}, {errors.edge_completeness:.2f}"
+
+
+def with_means(scores: Scores, numbers: Mapping[str, int]) -> tuple[Scores, dict[str, int]]:
+    """Add the mean over the sources that count, each counting the same, as a last source."""
+    counting = [source for source in scores if numbers[source] >= TOO_FEW]
+    if not counting:
+        return scores, dict(numbers)
+    means = {
+        name: metrics.mean_errors([scores[source][name] for source in counting])
+        for name in next(iter(scores.values()))
+    }
+    total = sum(numbers[source] for source in counting)
+    return {**scores, "mean of sources": means}, {**numbers, "mean of sources": total}
+
+
+def beside(scores: Scores, path: Path) -> Scores:
+    """Put the first version's scores behind the model's; not those of the first version itself."""
+    first = json.loads(path.read_text(encoding="utf-8"))
+    if all(abs(first[s]["d125"] - scores[s][MODEL].d125) < 0.01 for s in first.keys() & scores.keys()):
+        return scores
+    return {
+        source: {MODEL: methods[MODEL], FIRST: Errors(**first[source]), **methods}
+        if source in first
+        else methods
+        for source, methods in scores.items()
+    }
 
 
 def lost_to_baseline(scores: Scores, numbers: Mapping[str, int], model: str) -> list[str]:
@@ -82,6 +128,24 @@ def between_markers(text: str, content: str) -> str:
     return f"{before}{BEGIN}\n{content}\n{END}{after}"
 
 
+def score_model(state: Mapping[str, Tensor], val: Path) -> Scores:
+    """Return the scores of a state dict beside the baselines'."""
+    return score(val, {MODEL: predictor(state), **BASELINES})
+
+
+def as_json(scores: Scores) -> dict[str, dict[str, float]]:
+    """Return the model's scores as builtins, without those that are not known."""
+    return {
+        source: {name: value for name, value in asdict(methods[MODEL]).items() if not math.isnan(value)}
+        for source, methods in scores.items()
+    }
+
+
+def full_table(scores: Scores, val: Path) -> str:
+    """Return the card's table: the model, its first version, the baselines, and the means."""
+    return table(*with_means(beside(scores, FIRST_SCORES), counts(val)))
+
+
 def main() -> int:
     """Read the command line, score, print."""
     parser = argparse.ArgumentParser(
@@ -92,17 +156,19 @@ def main() -> int:
         "--weights", type=Path, default=SHIPPED, help="a state dict (default: what is shipped)"
     )
     parser.add_argument("--card", type=Path, help="Markdown file to write the table into")
-    arguments = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="write the model's scores to this file")
+    options = parser.parse_args()
     torch.set_num_threads(2)
-    state = torch.load(arguments.weights, map_location="cpu", weights_only=True)
-    name, val = "Depthmap_Tiny", arguments.data / "val"
-    scores, numbers = score(val, {name: predictor(state), **BASELINES}), counts(val)
-    rows = table(scores, numbers)
+    val = options.data / "val"
+    scores = score_model(torch.load(options.weights, map_location="cpu", weights_only=True), val)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(scores), indent=1) + "\n", encoding="utf-8")
+    rows = full_table(scores, val)
     print(rows)
-    if arguments.card:
-        card = arguments.card.read_text(encoding="utf-8")
-        arguments.card.write_text(between_markers(card, rows), encoding="utf-8")
-    lost = lost_to_baseline(scores, numbers, name)
+    if options.card:
+        card = options.card.read_text(encoding="utf-8")
+        options.card.write_text(between_markers(card, rows), encoding="utf-8")
+    lost = lost_to_baseline(scores, counts(val), MODEL)
     if lost:
         print(f"A baseline is as good on: {', '.join(lost)}", file=sys.stderr)
     return 1 if lost else 0

@@ -1,9 +1,13 @@
-"""The embedded network as training sees it: ImageNet's encoder, a fresh decoder, batch norms folded on the fly."""
+"""The embedded network as training sees it.
+
+The encoder is ImageNet's, or an earlier run's; the decoder is fresh. The encoder's batch norms are folded on the fly;
+the decoder's convolutions get batch norms for the time of training, which :func:`folded` takes into the weights.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +22,8 @@ from depthmap.networks import build
 # also learns more slowly by as much: else a step changes its output ten times as much as that of other layers.
 GAINS = {"layer1_rn": 1 / 13, "layer2_rn": 1 / 8, "layer3_rn": 1 / 4, "layer4_rn": 1 / 2}
 ENDINGS = {"conv2": 0.3, "out_conv": 0.6}
+UNNORMED = ("_rn", "output_conv.2", "output_conv.4")
+"""Convolutions of the decoder without a norm: the first have no bias to fold a shift into, the last are too large."""
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
@@ -100,13 +106,65 @@ def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     return F.conv2d(x, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
 
 
+def normed(name: str, module: nn.Module) -> bool:
+    """Tell whether a module of the decoder gets a norm for training."""
+    return isinstance(module, nn.Conv2d) and not name.endswith(UNNORMED)
+
+
+def add_norms(network: nn.Module) -> None:
+    """Put a batch norm behind the decoder's convolutions.
+
+    It keeps the paths that are added to each other of one size, whatever the weights do: without it the coarse path
+    grew until the fine features no longer counted. The norm is a child of its convolution, named ``norm``.
+    """
+    scratch = network.get_submodule("scratch")
+    for name, convolution in [(n, m) for n, m in scratch.named_modules() if normed(n, m)]:
+        assert isinstance(convolution, nn.Conv2d)
+        assert convolution.bias is not None
+        norm = nn.BatchNorm2d(convolution.out_channels, momentum=0.02)
+        nn.init.constant_(norm.weight, _gain(name))
+        convolution.bias.requires_grad_(False).zero_()  # the norm would take it away again
+        convolution.add_module("norm", norm)
+        convolution.forward = partial(_then_norm, convolution)  # type: ignore[method-assign]  # of this one only
+
+
+def _then_norm(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    y: Tensor = convolution.get_submodule("norm")(convolution._conv_forward(x, convolution.weight, None))
+    return y
+
+
+def freeze_norms(network: nn.Module, frozen: bool) -> None:
+    """Let the decoder's norms use their gathered statistics, or those of the batch."""
+    for name, module in network.get_submodule("scratch").named_modules():
+        if name.endswith(".norm"):
+            module.train(not frozen)
+
+
+def halve(network: nn.Module, half: bool) -> None:
+    """Let the head leave out its doubling of the resolution, or not."""
+    upsample = network.get_submodule("scratch.output_conv.1")
+    assert isinstance(upsample, nn.Upsample)
+    upsample.scale_factor = 1.0 if half else 2.0
+
+
+def folded(state: Mapping[str, Tensor], eps: float = 1e-5) -> dict[str, Tensor]:
+    """Return the state of the network as it ships: the decoder's norms are taken into its convolutions."""
+    flat = {name: tensor for name, tensor in state.items() if ".norm." not in name}
+    for norm in [n.removesuffix("weight") for n in state if n.endswith(".norm.weight")]:
+        convolution = norm.removesuffix("norm.")
+        scale = state[f"{norm}weight"] * torch.rsqrt(state[f"{norm}running_var"] + eps)
+        flat[f"{convolution}weight"] = state[f"{convolution}weight"] * scale[:, None, None, None]
+        flat[f"{convolution}bias"] = state[f"{norm}bias"] - state[f"{norm}running_mean"] * scale
+    return flat
+
+
 def make_trainable(network: nn.Module) -> None:
     """Prepare the network for training: same tensors, other arithmetic.
 
-    The statistics of the batch norms stay ImageNet's, so each norm is a scale and a shift, and can be part of its
-    convolution: a fifth less time on a CPU. The last ReLU leaks, so that a pixel below zero still learns.
+    The statistics of the encoder's norms stay ImageNet's, so each norm is a scale and a shift, and can be part of
+    its convolution: a fifth less time on a CPU. The last ReLU leaks, so that a pixel below zero still learns.
     """
-    for convolution, norm in list(batch_norm_pairs(network)):
+    for convolution, norm in list(batch_norm_pairs(network.get_submodule("pretrained"))):
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
     network.get_submodule("scratch.output_conv")[5] = nn.LeakyReLU(0.1)  # type: ignore[operator]  # a Sequential

@@ -7,17 +7,20 @@ reference.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from .data import DEPTH_SCALE, stems
-from .evaluate import SHIPPED
+from .evaluate import EXACT, SHIPPED
 from .predict import Method, predictor
 
+SHEETS = ("embedded-photos.png", "embedded-val.png")
 RAMP = ((0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191))
 """Dark is far, bright is near: five colours of a ramp of steadily rising lightness."""
 HEIGHT = 150
@@ -88,6 +91,15 @@ def references(folder: Path, method: Method, sources: tuple[str, ...], each: int
     return sheet(groups, columns=3)
 
 
+def write(state: Mapping[str, Tensor], data: Path, out: Path) -> None:
+    """Write both sheets."""
+    method = predictor(state)
+    out.mkdir(parents=True, exist_ok=True)
+    photos(data / "photos", method).save(out / SHEETS[0], optimize=True)
+    rendered = references(data / "val", method, EXACT, each=3)
+    rendered.save(out / SHEETS[1], optimize=True)
+
+
 def main() -> None:
     """Read the command line and write both sheets."""
     parser = argparse.ArgumentParser(
@@ -96,13 +108,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with photos/ and val/")
     parser.add_argument("--weights", type=Path, default=SHIPPED)
     parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(2)
-    method = predictor(torch.load(arguments.weights, map_location="cpu", weights_only=True))
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    photos(arguments.data / "photos", method).save(arguments.out / "embedded-photos.png", optimize=True)
-    rendered = references(arguments.data / "val", method, ("indoor", "outdoor", "stk"), each=3)
-    rendered.save(arguments.out / "embedded-val.png", optimize=True)
+    write(torch.load(options.weights, map_location="cpu", weights_only=True), options.data, options.out)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,21 @@ resumes it) and ``ema.pt`` (the averaged weights as a flat float32 state dict, f
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import time
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from . import losses
-from .config import CONFIGS, Config, Stage
+from .config import CONFIGS, PLAIN, Config
 from .data import Batch, Sampler, read_sources
 from .evaluate import score
-from .network import GAINS, fresh, make_trainable
+from .network import GAINS, add_norms, folded, freeze_norms, fresh, halve, make_trainable
 from .predict import predictor
 
 MINUTE = 60.0
@@ -36,7 +35,7 @@ def parameter_groups(network: nn.Module, config: Config) -> list[dict[str, Any]]
     rated += [(m, config.decoder_rate * GAINS.get(name, 1.0)) for name, m in scratch.named_children()]
     groups = []
     for module, rate in rated:
-        parameters = list(module.parameters())
+        parameters = [p for p in module.parameters() if p.requires_grad]
         # weights decay; biases and the scales of norms do not
         for decay, chosen in (
             (config.weight_decay, [p for p in parameters if p.ndim > 1]),
@@ -44,13 +43,6 @@ def parameter_groups(network: nn.Module, config: Config) -> list[dict[str, Any]]
         ):
             groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
     return groups
-
-
-def rate_factor(progress: float, warm_up: float) -> float:
-    """Return what the peak rates are multiplied by: a linear rise, then half a cosine down to 1 %."""
-    if progress < warm_up:
-        return max(progress / warm_up, 0.01)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
 class Average:
@@ -68,50 +60,72 @@ class Average:
         torch._foreach_lerp_([self.state[k] for k in floats], [self.source[k] for k in floats], 1 - decay)
 
 
+class Clock:
+    """How long a run has trained: a step that was halted from outside counts as four usual ones."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self._recent: deque[float] = deque(maxlen=50)
+
+    def add(self, seconds: float) -> None:
+        """Count a step of so many seconds."""
+        self._recent.append(seconds)
+        self.seconds += min(seconds, 4 * median(self._recent))
+
+
 class Run:
     """A training run: its network, its optimiser, how far it is, and the folder it writes to."""
 
-    def __init__(self, folder: Path, config: Config, encoder: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        encoder: Path | None = None,
+        start: Path | None = None,
+        device: str = "cpu",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.config = folder, config
+        self.folder, self.config, self.device = folder, config, torch.device(device)
         torch.manual_seed(config.seed)
         self.network = fresh(encoder).eval()
         make_trainable(self.network)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, config), betas=(0.9, 0.999), foreach=True
-        )
+        if config.norms:
+            add_norms(self.network)
+        self.network.to(self.device)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.network, config), foreach=True)
         self.average = Average(self.network, config.ema)
-        self.step, self.seconds = 0, 0.0
-        if (folder / "last.pt").exists():
-            self._resume()
+        self.step, self.clock = 0, Clock()
+        last = folder / "last.pt"
+        known = last if last.exists() else start
+        if known:
+            self._resume(known)
 
-    @property
-    def progress(self) -> float:
-        """Share of the time that is over, 1 at the end."""
-        return min(self.seconds / (self.config.minutes * MINUTE), 1.0)
-
-    def _resume(self) -> None:
-        state = torch.load(self.folder / "last.pt", weights_only=True)
+    def _resume(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, tensor in state["ema"].items():
             self.average.state[name].copy_(tensor)
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.log(f"resumed at step {self.step}, minute {self.seconds / MINUTE:.1f}")
+        self.step, self.clock = state["step"], Clock(state["seconds"])
+        self.log(f"resumed {path} at step {self.step}, minute {self.clock.seconds / MINUTE:.1f}")
 
-    def save(self) -> None:
-        """Write both files; a reader never sees half of one."""
+    def weights(self) -> dict[str, Tensor]:
+        """Return the averaged weights as a flat state dict of the network that ships, on the CPU."""
+        return {name: tensor.cpu() for name, tensor in folded(self.average.state).items()}
+
+    def save(self, name: str = "last.pt") -> None:
+        """Write what is needed to go on, and the averaged weights; a reader never sees half of one."""
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.average.state,
             "step": self.step,
-            "seconds": self.seconds,
+            "seconds": self.clock.seconds,
         }
-        for name, content in (("last.pt", state), ("ema.pt", self.average.state)):
-            staged = self.folder / f"{name}.part"
+        for target, content in ((name, state), ("ema.pt", self.weights())):
+            staged = self.folder / f"{target}.part"
             torch.save(content, staged)
-            staged.replace(self.folder / name)
+            staged.replace(self.folder / target)
 
     def log(self, line: str) -> None:
         """Print a line and keep it."""
@@ -119,22 +133,21 @@ class Run:
         with (self.folder / "log.txt").open("a") as file:
             file.write(line + "\n")
 
-    def train_on(self, batch: Batch, stage: Stage) -> dict[str, float]:
+    def train_on(self, batch: Batch) -> dict[str, Tensor]:
         """Take one step and return the parts of the loss."""
-        factor = rate_factor(self.progress, self.config.warm_up)
+        stage = self.config.stage(self.step)
+        factor = self.config.rate_factor(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         for name in ("layer2", "layer3", "layer4"):
             self.network.get_submodule(f"pretrained.{name}").requires_grad_(stage.encoder)
-        prediction: Tensor = self.network(batch.pictures)
-        loss, parts = losses.total(
-            prediction,
-            batch.inverse_depths,
-            batch.masks,
-            stage.anchor,
-            self.config.keep,
-            self.config.gradient,
-        )
+        freeze_norms(self.network, stage.frozen_norms)
+        halve(self.network, stage.half)
+        batch = (batch.thinned() if stage.half else batch).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            prediction: Tensor = self.network(batch.pictures)
+        weights = PLAIN if stage.plain else self.config.weights
+        loss, parts = losses.total(prediction.float(), batch.inverse_depths, batch.masks, weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
@@ -144,64 +157,92 @@ class Run:
         return parts
 
 
+class Reports:
+    """What is said every so many steps: running means of the loss's parts, and the speed."""
+
+    def __init__(self, run: Run, every: int = 50) -> None:
+        self.run, self.every, self.mark = run, every, run.clock.seconds
+        self.recent: dict[str, Tensor] = {}
+
+    def add(self, parts: dict[str, Tensor]) -> None:
+        """Take in a step, and log when it is time."""
+        run = self.run
+        for name, value in parts.items():
+            self.recent[name] = torch.lerp(self.recent.get(name, value), value, 0.02)
+        if run.step % self.every == 0:
+            means = " ".join(f"{k} {float(v):.3f}" for k, v in self.recent.items())
+            speed = self.every * run.config.batch / max(run.clock.seconds - self.mark, 1e-9)
+            self.mark = run.clock.seconds
+            run.log(f"minute {self.mark / MINUTE:5.1f} step {run.step:5d} {means} | {speed:.1f} pictures/s")
+
+
 def due(seconds: float, before: float, minutes: float) -> bool:
     """Tell whether a multiple of ``minutes`` lies between two readings of the clock."""
     return int(seconds / (minutes * MINUTE)) > int(before / (minutes * MINUTE))
 
 
-def train(run: Run, sampler: Sampler, val: Path) -> None:
-    """Train until the time is over, saving and scoring on the way."""
-    config, recent, mark = run.config, dict[str, float](), run.seconds
-    while run.progress < 1:
-        started, before = time.monotonic(), run.seconds
-        stage = config.stage(run.progress)
-        parts = run.train_on(sampler.batch(run.step, stage.shapes), stage)
-        run.seconds += time.monotonic() - started
-        for name, value in parts.items():
-            recent[name] = 0.98 * recent.get(name, value) + 0.02 * value
-        if run.step % 50 == 0:
-            losses_line = " ".join(f"{k} {v:.3f}" for k, v in recent.items())
-            speed, mark = 50 * config.batch / (run.seconds - mark), run.seconds
-            run.log(
-                f"minute {run.seconds / MINUTE:5.1f} step {run.step:5d} {losses_line} | {speed:.1f} pictures/s"
-            )
-        if due(run.seconds, before, config.checkpoint_minutes):
+def train(run: Run, sampler: Sampler, val: Path, workers: int = 1, scored: bool = True) -> None:
+    """Train until the last stage is over, saving and scoring on the way."""
+    config, reports = run.config, Reports(run)
+    shapes = [config.stage(step).shapes for step in range(run.step, config.steps)]
+    for batch in sampler.ahead(run.step, shapes, workers):
+        started, before = time.monotonic(), run.clock.seconds
+        if run.step == config.peak_steps:
+            run.save("stable.pt")
+        reports.add(run.train_on(batch))
+        run.clock.add(time.monotonic() - started)
+        if due(run.clock.seconds, before, config.checkpoint_minutes):
             run.save()
-        if due(run.seconds, before, config.score_minutes):
+        if scored and due(run.clock.seconds, before, config.score_minutes):
             run.log("scores " + " ".join(scores(run, val)))
     run.save()
-    run.log("scores " + " ".join(scores(run, val)))
+    if scored:
+        run.log("scores " + " ".join(scores(run, val)))
 
 
 def scores(run: Run, val: Path) -> Iterator[str]:
     """Score the averaged weights on every fourth picture of val: to watch, never to choose by."""
-    means = score(val, {"model": predictor(run.average.state)}, every=4)
+    means = score(val, {"model": predictor(run.weights())}, every=4)
     for source, methods in means.items():
         yield f"{source} {methods['model'].d125:.1f}"
 
 
-def main() -> None:
-    """Read the command line and train."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the command line of a run."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
-    parser.add_argument(
-        "--run", type=Path, required=True, help="folder of the run; resumed when it holds last.pt"
+    options.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
+    options.add_argument("--run", type=Path, required=True, help="its folder; resumed when it holds last.pt")
+    options.add_argument("--config", choices=CONFIGS, default="main")
+    options.add_argument(
+        "--steps", type=stage_steps, action="append", default=[], metavar="STAGE=STEPS", help="another length"
     )
-    parser.add_argument("--minutes", type=float, help="time to train (default: the configuration's)")
-    parser.add_argument("--config", choices=CONFIGS, default="first")
-    parser.add_argument("--encoder", type=Path, help="take the encoder from these weights, not ImageNet's")
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    config = CONFIGS[arguments.config]
-    config = replace(config, minutes=arguments.minutes or config.minutes)
-    run = Run(arguments.run, config, arguments.encoder)
-    sources = read_sources(arguments.data / "train")
-    run.log(json.dumps({"sources": {s.name: len(s) for s in sources}, "minutes": config.minutes}))
-    train(run, Sampler(sources, config.batch, config.seed), arguments.data / "val")
+    options.add_argument("--encoder", type=Path, help="take the encoder from these weights, not ImageNet's")
+    options.add_argument("--start", type=Path, help="go on from another run's last.pt or stable.pt")
+    options.add_argument("--device", default="cpu", help="cpu or cuda")
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--workers", type=int, default=1, help="threads that prepare batches")
+    return options
+
+
+def stage_steps(text: str) -> tuple[int, int]:
+    """Parse ``1=9000``: the second stage shall have 9000 steps."""
+    stage, steps = text.split("=")
+    return int(stage), int(steps)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train as the command line says."""
+    torch.set_num_threads(options.threads)
+    config = CONFIGS[options.config]
+    for stage, steps in options.steps:
+        config = config.with_steps(stage, steps)
+    this = Run(options.run, config, options.encoder, options.start, options.device)
+    sources = read_sources(options.data / "train")
+    this.log(f"{ {s.name: len(s) for s in sources} } {config}")
+    train(this, Sampler(sources, config.batch, config.seed), options.data / "val", options.workers)
 
 
 if __name__ == "__main__":
-    main()
+    run(parser(__doc__).parse_args())

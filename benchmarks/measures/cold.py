@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from depthmap.store.names import ARTEFACT
+
 from .. import page_cache, ways
 from ..bench import Bench
 from ..material import LARGE, Material
@@ -37,5 +39,5 @@ def measure(bench: Bench) -> list[Series]:
 
 
 def _cold(made: Material, turn: Callable[[], float]) -> float:
-    page_cache.drop([*made.weights, made.cached("onnx")])
+    page_cache.drop([*made.weights, made.cached(ARTEFACT)])
     return turn()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import transforms
 from .cache import ModelCache
 from .download import Progress
-from .engines import ENGINES, TORCH, Runner, order
+from .engines import ENGINES, MANY, TORCH, Runner, order
 from .engines.devices import may_have_gpu
 from .errors import EngineUnavailable, UsageError
 from .images import Picture, read
@@ -105,7 +105,8 @@ class DepthEstimator:
         self.device: torch.device | str = "cpu"
         self.engine = TORCH
         names = _engines(engine, device, pictures)
-        opened = open_model(model_name, cache, names, half=optimize, use_cache=use_cache) if names else None
+        many = pictures >= MANY
+        opened = names and open_model(model_name, cache, names, half=optimize, many=many, use_cache=use_cache)
         if opened:
             self._take(opened)
         elif engine in ENGINES:

@@ -42,12 +42,19 @@ class OpenedModel:
 
 
 def open_model(
-    name: str, cache: ModelCache, engines: Sequence[str], *, half: bool = False, use_cache: bool = True
+    name: str,
+    cache: ModelCache,
+    engines: Sequence[str],
+    *,
+    half: bool = False,
+    many: bool = False,
+    use_cache: bool = True,
 ) -> OpenedModel | None:
     """Return a model that the first possible of ``engines`` has loaded, or None: torch has to load it then.
 
     It needs an artefact that is bound to whole weights, and in which the engine was compared with torch. With
-    ``half`` an engine may use its shorter type, where that was exact enough.
+    ``half`` an engine may use its shorter type, where that was exact enough; for ``many`` pictures it may take its time
+    to make ready.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def open_model(
         if f"parity:{engine.name}" in properties and find_spec(engine.name):
             short = f"parity:{engine.name} {engine.half}"
             allowed = half and float(properties.get(short, "inf")) <= HALF_TOLERANCE
-            if opened := _opened(spec, bound, engine, half=allowed):
+            if opened := _opened(spec, bound, engine, half=allowed, many=many):
                 if bound.place:
                     cache.shelf.store.touch(spec.slug)
                 return opened
@@ -118,7 +125,7 @@ def _embedded_artefact(spec: ModelSpec, cache: ModelCache) -> _Bound | None:
     return _Bound(artefact, path, "embedded")
 
 
-def _opened(spec: ModelSpec, bound: _Bound, engine: Engine, *, half: bool) -> OpenedModel | None:
+def _opened(spec: ModelSpec, bound: _Bound, engine: Engine, *, half: bool, many: bool) -> OpenedModel | None:
     """Let an engine open an artefact; None when a file is replaced meanwhile, or the engine fails."""
     before = bound.stamps(spec)
     try:
@@ -127,7 +134,7 @@ def _opened(spec: ModelSpec, bound: _Bound, engine: Engine, *, half: bool) -> Op
             held = mmap.mmap(
                 file.fileno(), 1, access=mmap.ACCESS_READ
             )  # it keeps the file open, and so leased
-        runner = engine.open(bound.artefact, half=half)
+        runner = engine.open(bound.artefact, half=half, many=many)
     except Exception as error:  # whatever an engine of another version finds wrong with it; torch runs it
         log.warning("%s cannot run %s: %s", engine.name, bound.artefact, error)
         return None

@@ -17,10 +17,12 @@ import torch
 
 from depthmap import formats, loader, networks
 from depthmap.cache import ModelCache
+from depthmap.engines.artefact import properties_of, weights_id
 from depthmap.errors import DepthmapError
-from depthmap.store.names import TENSOR_FORMATS
+from depthmap.store import names
+from depthmap.store.names import ARTEFACT, TENSOR_FORMATS
 
-for _part in ("store", "cache", "formats", "networks", "download"):
+for _part in ("store", "cache", "formats", "networks", "download", "engines"):
     for _module in pkgutil.walk_packages(
         getattr(importlib.import_module(f"depthmap.{_part}"), "__path__", [])
     ):
@@ -65,6 +67,10 @@ def evict(max_bytes: int) -> list[str]:
 
 def delete(name: str) -> list[str]:
     return [str(path) for path in ModelCache().delete(name)]
+
+
+def compile(name: str) -> str:
+    return str(ModelCache().compile(name)["path"])
 
 
 def pin(name: str) -> None:
@@ -115,9 +121,20 @@ def _content(path: Path) -> str:
             from depthmap.store import Manifest
 
             return Manifest.load(path).spec.name
+        if path.name.endswith(f".{ARTEFACT}"):
+            return _artefact(path)
         return fingerprint(formats.load(path))
     except DepthmapError as error:
         return f"damaged: {error}"
+
+
+def _artefact(path: Path) -> str:
+    """Return "bound", if an artefact names the weights that are recorded beside it."""
+    store = ModelCache().shelf.store
+    slug, _ = names.parse(path.name) or ("", "")
+    record = store.record(slug, "pt")
+    named = properties_of(path).get("weights")
+    return "bound" if record and named == weights_id("pt", record.digest.sha256) else f"damaged: {named}"
 
 
 def examine() -> dict[str, Any]:
@@ -133,7 +150,7 @@ def examine() -> dict[str, Any]:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        download, import_file, export, repair, optimize, evict, delete, pin, clear, adopt,
+        download, import_file, export, repair, optimize, evict, delete, compile, pin, clear, adopt,
         unlink, load, reference, tensors_of, contents, examine,
     )
 }  # fmt: skip

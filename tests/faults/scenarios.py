@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from depthmap.store.names import ARTEFACT
+
 from .forking import Outcome
 from .places import Place
 
@@ -104,6 +106,9 @@ SCENARIOS = [
         TWO,
         SMALL,
         settled=("UnknownModel",),
+    ),
+    Scenario(
+        "compile", "cached", "compile", {"name": "small"}, SMALL, {"small": {**BOTH, ARTEFACT: "bound"}}
     ),
     Scenario("pin", "two", "pin", {"name": "mine"}, TWO, TWO),
 ]

@@ -10,33 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from training.config import LARGE, SMALL, Config
+from scenes import scene
+from training.config import CONFIGS, LARGE, SMALL
 
 from depthmap.catalog import EMBEDDED
 from training import data
-
-
-def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A picture whose red channel is its depth, so that the two can be compared after any crop."""
-    rng = np.random.default_rng(seed)
-    ramp = np.linspace(10, 250, 96 * 128).reshape(96, 128)
-    picture = np.stack([ramp, rng.uniform(0, 255, ramp.shape), np.full_like(ramp, 40)], 2).astype(np.uint8)
-    return picture, (picture[..., 0].astype(np.uint16) * 257)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two sources of three and five pairs."""
-    for source, number in (("hall", 3), ("street", 5)):
-        for part in ("rgb", "inverse_depth"):
-            (tmp_path / source / part).mkdir(parents=True)
-        for i in range(number):
-            picture, depth = scene(i)
-            depth[0, :4] = 0
-            Image.fromarray(picture).save(tmp_path / source / "rgb" / f"{i:05}.jpg", quality=95)
-            Image.fromarray(depth).save(tmp_path / source / "inverse_depth" / f"{i:05}.png")
-    (tmp_path / "notes").mkdir()
-    return tmp_path
 
 
 def test_sources_are_read_with_all_16_bits(folder: Path) -> None:
@@ -121,5 +99,15 @@ def test_a_batch_is_normalised_and_masked(folder: Path) -> None:
 
 
 def test_every_shape_fits_the_network() -> None:
-    for stage in Config().stages:
-        assert all(side % 32 == 0 and side <= EMBEDDED.input_size for shape in stage.shapes for side in shape)
+    shapes = {shape for config in CONFIGS.values() for stage in config.stages for shape in stage.shapes}
+    assert all(side % 32 == 0 and side <= EMBEDDED.input_size for shape in shapes for side in shape)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_made_ahead_are_those_of_their_steps(folder: Path, workers: int) -> None:
+    sampler = data.Sampler(data.read_sources(folder), batch=4, seed=3)
+    shapes = [{(64, 96): 1.0}] * 3 + [{(32, 64): 1.0}] * 6
+    ahead = list(sampler.ahead(5, shapes, workers))
+    assert len(ahead) == len(shapes)
+    for place, batch in enumerate(ahead):
+        assert torch.equal(batch.pictures, sampler.batch(5 + place, shapes[place]).pictures)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +88,36 @@ def test_a_tie_with_a_baseline_is_lost_unless_the_source_is_tiny() -> None:
     even = {"room": {"model": Errors(0.2, 30.0, 0.1), "constant": Errors(0.3, 30.0, 0.2)}}
     assert evaluate.lost_to_baseline(even, {"room": 50}, "model") == ["room"]
     assert evaluate.lost_to_baseline(even, {"room": 2}, "model") == []
+
+
+def test_means_and_the_first_version_stand_beside_the_model(tmp_path: Path) -> None:
+    now = {
+        name: {evaluate.MODEL: Errors(0.1, share, 0.1)}
+        for name, share in (("a", 10.0), ("b", 20.0), ("c", 90.0))
+    }
+    path = tmp_path / "first.json"
+    path.write_text(json.dumps({"a": asdict(Errors(0.2, 30.0, 0.1)), "b": asdict(Errors(0.2, 40.0, 0.1))}))
+    both = evaluate.beside({name: now[name] for name in "ab"}, path)
+    assert [e.d125 for e in both["a"].values()] == [10.0, 30.0]
+    means, numbers = evaluate.with_means(both, {"a": 50, "b": 60})
+    assert [e.d125 for e in means["mean of sources"].values()] == [15.0, 35.0]
+    assert numbers["mean of sources"] == 110
+    few, _ = evaluate.with_means(now, {"a": 50, "b": 60, "c": 2})
+    assert few["mean of sources"][evaluate.MODEL].d125 == 15.0
+    assert "| mean of sources (110) | Depthmap_Tiny | **15.0** |" in evaluate.table(means, numbers)
+
+
+def test_the_first_version_does_not_stand_beside_itself(tmp_path: Path) -> None:
+    scores = {"a": {evaluate.MODEL: Errors(0.2, 30.0, 0.1)}}
+    (tmp_path / "first.json").write_text(json.dumps(evaluate.as_json(scores)))
+    assert evaluate.beside(scores, tmp_path / "first.json") == scores
+
+
+def test_contours_are_scored_where_depth_is_exact(val: Path) -> None:
+    (val / "bright").rename(val / "indoor")
+    scores = evaluate.score(val, {"brightness": brightness})
+    assert scores["indoor"]["brightness"].edge_completeness < 2
+    assert math.isnan(scores["lower"]["brightness"].edge_completeness)
 
 
 def test_the_table_replaces_what_stands_between_the_markers() -> None:

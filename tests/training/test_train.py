@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from training.config import Config
+from scenes import random_state
+from torch import nn
+from training.config import ABLATIONS, Config, Stage
+from training.metrics import Errors
 
 from depthmap.catalog import EMBEDDED
 from depthmap.networks import build, expected_shapes, fill
-from training import export, network, train
-
-
-def random_state() -> dict[str, Tensor]:
-    """Weights of about the size of trained ones; none of ImageNet's, which the tests need not have."""
-    generator = torch.Generator().manual_seed(2)
-    state = {}
-    for name, shape in expected_shapes(EMBEDDED.network).items():
-        fan_in = float(np.prod(shape[1:])) if len(shape) == 4 else 1.0
-        values = torch.randn(shape, generator=generator)
-        state[name] = values * (2 / fan_in) ** 0.5 if len(shape) == 4 else 0.5 + 0.2 * values.abs()
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(0)
-    return state
+from training import ablate, data, export, network, train
 
 
 @pytest.fixture
@@ -63,19 +52,113 @@ def test_the_optimiser_holds_every_parameter_but_the_first_layers_once(filled: n
     assert not set(held) & first
 
 
-def test_the_rate_rises_and_falls() -> None:
-    factors = [train.rate_factor(p, warm_up=0.1) for p in np.linspace(0, 1, 101)]
-    assert max(factors) == factors[10] == pytest.approx(1)
-    assert factors[:11] == sorted(factors[:11])
-    assert factors[10:] == sorted(factors[10:], reverse=True)
-    assert 0 < factors[-1] <= 0.011
+def test_the_rate_rises_stays_and_falls() -> None:
+    shapes = {(64, 96): 1.0}
+    config = Config(
+        warm_up=10, stages=(Stage(50, shapes), Stage(12, shapes, decay=True), Stage(8, shapes, decay=True))
+    )
+    factors = [config.rate_factor(step) for step in range(config.steps)]
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[9:50] == [1.0] * 41
+    assert factors[50:] == sorted(factors[50:], reverse=True)
+    assert 0 < factors[-1] <= 0.051
 
 
-def test_stages_cover_the_whole_run() -> None:
-    stages = Config().stages
-    assert [s.until for s in stages] == sorted(s.until for s in stages)
-    assert Config().stage(0.0) is stages[0]
-    assert Config().stage(1.0) is stages[-1]
+def test_stages_follow_each_other_and_can_be_made_longer() -> None:
+    shapes = {(64, 96): 1.0}
+    config = Config(stages=(Stage(2, shapes, encoder=False), Stage(3, shapes), Stage(4, shapes, decay=True)))
+    longer = config.with_steps(1, 5)
+    assert [config.stage(step).steps for step in range(config.steps)] == [2] * 2 + [3] * 3 + [4] * 4
+    assert [longer.stages.index(longer.stage(step)) for step in range(longer.steps)] == [0] * 2 + [1] * 5 + [
+        2
+    ] * 4
+    assert config.stage(99) == config.stages[-1]
+
+
+def test_a_step_that_was_halted_counts_as_four() -> None:
+    clock = train.Clock()
+    for _ in range(20):
+        clock.add(1.0)
+    clock.add(900.0)
+    assert clock.seconds == 24.0
+
+
+def test_norms_of_the_decoder_are_folded_into_it() -> None:
+    """Whatever they have gathered and learned, the network that ships computes the same."""
+    trained = build(EMBEDDED.network)
+    fill(trained, random_state())
+    network.make_trainable(trained)
+    network.add_norms(trained)
+    norms = [m for name, m in trained.named_modules() if name.endswith(".norm")]
+    generator = torch.Generator().manual_seed(6)
+    for norm in norms:
+        for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            tensor.data = 0.5 + torch.rand(tensor.shape, generator=generator)
+    network.freeze_norms(trained, frozen=True)
+    shipped = build(EMBEDDED.network)
+    state = trained.state_dict()
+    assert len(norms) == 19
+    fill(shipped, network.folded(state))
+    pictures = torch.randn(2, 3, 64, 96, generator=generator)
+    with torch.no_grad():
+        expected, found = trained(pictures).clamp(min=0), shipped(pictures)
+    assert expected.max() > 0
+    assert torch.allclose(found, expected, atol=1e-4 * float(expected.max()), rtol=1e-3)
+
+
+def test_a_halved_head_gives_maps_of_half_the_size(filled: nn.Module) -> None:
+    pictures = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        network.halve(filled, True)
+        assert filled(pictures).shape == (1, 32, 48)
+        network.halve(filled, False)
+        assert filled(pictures).shape == (1, 64, 96)
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    torch.save(random_state(), tmp_path / "encoder.pt")
+    return tmp_path / "encoder.pt"
+
+
+TINY = Config(
+    batch=4,
+    warm_up=2,
+    score_minutes=1e9,
+    checkpoint_minutes=1e9,
+    stages=(
+        Stage(2, {(32, 64): 1.0}, encoder=False),
+        Stage(2, {(32, 64): 1.0}, half=True),
+        Stage(2, {(64, 32): 1.0}, decay=True, frozen_norms=True),
+    ),
+)
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(folder: Path, encoder: Path, tmp_path: Path) -> None:
+    sampler = data.Sampler(data.read_sources(folder), TINY.batch, TINY.seed)
+    whole = train.Run(tmp_path / "whole", TINY, encoder)
+    train.train(whole, sampler, folder, scored=False)
+    first = train.Run(tmp_path / "parts", TINY, encoder)
+    for batch in sampler.ahead(0, [TINY.stages[0].shapes] * 3):
+        first.train_on(batch)
+    first.save()
+    again = train.Run(tmp_path / "parts", TINY)
+    assert again.step == 3
+    train.train(again, sampler, folder, scored=False)
+    ended, expected = (torch.load(tmp_path / name / "ema.pt") for name in ("parts", "whole"))
+    assert ended.keys() == expected_shapes(EMBEDDED.network).keys()
+    assert all(torch.allclose(ended[name].float(), expected[name].float(), atol=1e-5) for name in expected)
+    assert not torch.allclose(ended["scratch.layer1_rn.weight"], first.weights()["scratch.layer1_rn.weight"])
+
+
+def test_a_longer_run_can_start_where_the_rates_began_to_fall(
+    folder: Path, encoder: Path, tmp_path: Path
+) -> None:
+    sampler = data.Sampler(data.read_sources(folder), TINY.batch, TINY.seed)
+    train.train(train.Run(tmp_path / "first", TINY, encoder), sampler, folder, scored=False)
+    longer = train.Run(tmp_path / "longer", TINY.with_steps(1, 9), start=tmp_path / "first" / "stable.pt")
+    assert longer.step == 4
+    assert longer.config.rate_factor(longer.step) == 1
 
 
 def test_the_average_follows_the_network(filled: nn.Module) -> None:
@@ -86,6 +169,31 @@ def test_the_average_follows_the_network(filled: nn.Module) -> None:
     before = average.state[name].clone()
     average.update(step=1000)
     assert torch.allclose(average.state[name], before + 0.5)
+
+
+def test_the_ablations_differ_from_their_base_in_one_thing() -> None:
+    base, *others = (asdict(config) for config in ABLATIONS.values())
+    changed = [{key for key in base if other[key] != base[key]} for other in others]
+    assert all(keys in ({"weights"}, {"norms"}, {"norms", "decoder_rate"}) for keys in changed)
+    for config in list(ABLATIONS.values())[1:]:
+        assert config.stages == ABLATIONS["base"].stages
+
+
+def test_a_variant_that_is_done_is_not_trained_again(
+    folder: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ABLATIONS, "tiny", TINY)
+    sources = data.read_sources(folder)
+    done = ablate.trained("tiny", tmp_path / "run", sources, encoder, folder)
+    assert done.step == TINY.steps
+    monkeypatch.setattr(ablate, "train", None)
+    again = ablate.trained("tiny", tmp_path / "run", sources, encoder, folder)
+    assert again.step == TINY.steps
+
+
+def test_the_table_of_ablations_has_a_row_each() -> None:
+    found = {"base": {"room": Errors(0.1, 20.0, 0.1, 3.0, 4.0), "street": Errors(0.1, 40.0, 0.1)}}
+    assert "| base | 20.0 | 40.0 | 30.0 | 3.00, 4.00 |" in ablate.table(found)
 
 
 def test_an_export_is_half_the_size_and_predicts_the_same(filled: nn.Module, tmp_path: Path) -> None:

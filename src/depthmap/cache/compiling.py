@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ..engines import INSTALL, Engine, installed
 from ..engines.artefact import bind, properties_of, weights_id
 from ..errors import EngineUnavailable, UnknownModel
 from ..store import Manifest
+from ..store.commit import writing
 from ..store.names import ARTEFACT, TENSOR_FORMATS
 from .check import check
 from .shelf import Shelf
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     Float32 = NDArray[np.float32]
 
+log = logging.getLogger("depthmap")
 TOLERANCE = 1e-3
 """The largest error of an engine in float32, relative to the largest value of torch's output."""
 HALF_TOLERANCE = 5e-3
@@ -43,7 +46,7 @@ def compile_model(shelf: Shelf, spec: ModelSpec) -> dict[str, Any]:
     UnknownModel
         When the model is not cached where the artefact would have to be.
     EngineUnavailable
-        When none is installed, or the output of one is not torch's; nothing is left then.
+        When none is installed, or none gives what torch gives; nothing is left then.
     """
     engines = installed()
     if not engines:
@@ -97,7 +100,8 @@ def _publish(shelf: Shelf, spec: ModelSpec, weights: Path, properties: dict[str,
     store = shelf.store
     content = artefact(spec.network, weights, properties)
     with store.staging(spec.slug, ARTEFACT) as staged:
-        staged.write_bytes(content)
+        with writing(staged):
+            staged.write_bytes(content)
         store.add(store.known(spec.slug) or Manifest(spec), spec.slug, ARTEFACT, staged)
     return store.path(spec.slug, ARTEFACT)
 
@@ -112,21 +116,43 @@ def artefact(network: str, weights: Path, properties: dict[str, str]) -> bytes:
 def compare(network: str, path: Path, weights: Path, engines: Sequence[Engine]) -> dict[str, float]:
     """Return the error of each engine against torch, relative to the largest value; see `TOLERANCE`.
 
-    An engine that has a shorter type is compared in that too, as "ENGINE TYPE"; that error may be any.
+    An engine that has a shorter type is compared in that too, as "ENGINE TYPE"; that error may be any. One that fails
+    or is not exact is left out, which is logged.
+
+    Raises
+    ------
+    EngineUnavailable
+        When none is left.
     """
     picture = _picture()
     reference = _by_torch(network, weights, picture)
     errors: dict[str, float] = {}
+    failures = []
     for engine in engines:
-        errors[engine.name] = error = _error(engine.open(path)(picture), reference)
-        if not error <= TOLERANCE:
-            raise EngineUnavailable(
-                f"{engine.name} is wrong by {error:.1e} of the largest value; {TOLERANCE:.0e} is allowed",
-                path,
-                f"Use --engine torch, or another version of {engine.name}.",
-            )
+        try:
+            errors |= _errors(engine, path, picture, reference)
+        except EngineUnavailable as error:
+            failures.append(error)
+    if failures and not errors:
+        raise failures[0]
+    for failure in failures:
+        log.warning("%s", failure)
+    return errors
+
+
+def _errors(engine: Engine, path: Path, picture: Float32, reference: Float32) -> dict[str, float]:
+    remedy = f"Use --engine torch, or another version of {engine.name}."
+    try:
+        outputs = [engine.open(path, many=many)(picture) for many in (False, True)]
+        errors = {engine.name: max(_error(output, reference) for output in outputs)}
         if engine.half:
-            errors[f"{engine.name} {engine.half}"] = _error(engine.open(path, half=True)(picture), reference)
+            half = engine.open(path, half=True)(picture)
+            errors[f"{engine.name} {engine.half}"] = _error(half, reference)
+    except Exception as error:  # engines have no common error
+        raise EngineUnavailable(f"{engine.name} cannot run it: {error}", path, remedy) from error
+    if not (worst := errors[engine.name]) <= TOLERANCE:
+        what = f"{engine.name} is wrong by {worst:.1e} of the largest value; {TOLERANCE:.0e} is allowed"
+        raise EngineUnavailable(what, path, remedy)
     return errors
 
 

@@ -36,13 +36,14 @@ class Engine(NamedTuple):
     half: str = ""
     """The type in which it computes faster than in float32 where the processor has it."""
 
-    def open(self, path: Path, *, half: bool = False) -> Runner:
+    def open(self, path: Path, *, half: bool = False, many: bool = False) -> Runner:
         """Return the network of an artefact, ready to run on all cores that this process may use.
 
-        With ``half`` it computes in the engine's shorter type, where the processor has that.
+        With ``half`` it computes in the engine's shorter type, where the processor has that. For ``many`` pictures it
+        takes its time to make ready.
         """
         module = import_module(f".{self.name}", __name__)
-        runner: Runner = module.open_artefact(path, half=half)
+        runner: Runner = module.open_artefact(path, half=half, many=many)
         return runner
 
 

@@ -17,8 +17,11 @@ _SIZES = 64
 """Kernels that are kept for sizes of pictures met before; by default thousands, which never go."""
 
 
-def open_artefact(path: Path, *, half: bool = False) -> Runner:
-    """Return the network of an artefact, ready to run; with ``half`` in bfloat16, where the processor has it."""
+def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runner:
+    """Return the network of an artefact, ready to run; with ``half`` in bfloat16, where the processor has it.
+
+    ``many`` changes nothing.
+    """
     core = openvino.Core()
     short = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     config = {
