@@ -6,8 +6,7 @@ the decoder's convolutions get batch norms for the time of training, which :func
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 
 from depthmap.catalog import EMBEDDED
 from depthmap.networks import build
+from depthmap.networks.folding import pairs
 
 # The features have standard deviations of about 13, 8, 4 and 2; the decoder shall start with 1. What reads them
 # also learns more slowly by as much: else a step changes its output ten times as much as that of other layers.
@@ -24,8 +24,6 @@ GAINS = {"layer1_rn": 1 / 13, "layer2_rn": 1 / 8, "layer3_rn": 1 / 4, "layer4_rn
 ENDINGS = {"conv2": 0.3, "out_conv": 0.6}
 UNNORMED = ("_rn", "output_conv.2", "output_conv.4")
 """Convolutions of the decoder without a norm: the first have no bias to fold a shift into, the last are too large."""
-
-Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
 
 def imagenet_encoder() -> dict[str, Tensor]:
@@ -84,14 +82,6 @@ def _initialise(convolution: nn.Conv2d, gain: float) -> None:
         convolution.weight.mul_(gain)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
-
-
-def batch_norm_pairs(network: nn.Module) -> Iterator[Pair]:
-    """Yield each convolution with the batch norm that follows it."""
-    leaves = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
-    for convolution, norm in itertools.pairwise(leaves):
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            yield convolution, norm
 
 
 def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
@@ -164,7 +154,7 @@ def make_trainable(network: nn.Module) -> None:
     The statistics of the encoder's norms stay ImageNet's, so each norm is a scale and a shift, and can be part of
     its convolution: a fifth less time on a CPU. The last ReLU leaks, so that a pixel below zero still learns.
     """
-    for convolution, norm in list(batch_norm_pairs(network.get_submodule("pretrained"))):
+    for convolution, norm in list(pairs(network.get_submodule("pretrained"))):
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
     network.get_submodule("scratch.output_conv")[5] = nn.LeakyReLU(0.1)  # type: ignore[operator]  # a Sequential

@@ -18,9 +18,9 @@ class Hub(Way):
     """Keys: network, published (the checkpoint), timm (empty where it cannot be imported)."""
 
     def imports(self) -> None:
-        import numpy  # noqa: F401
-        import torch  # noqa: F401
-        from PIL import Image  # noqa: F401
+        import numpy  # noqa: F401 - its import is what is timed
+        import torch  # noqa: F401 - its import is what is timed
+        from PIL import Image  # noqa: F401 - its import is what is timed
 
         if self.order["timm"]:
             import timm  # noqa: F401 - the official hubconf.py does, for every model

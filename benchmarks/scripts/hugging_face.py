@@ -11,9 +11,9 @@ class HuggingFace(Way):
     """Keys: folder (made by ``save_pretrained``)."""
 
     def imports(self) -> None:
-        import torch  # noqa: F401
-        from PIL import Image  # noqa: F401
-        from transformers import AutoImageProcessor, DPTForDepthEstimation  # noqa: F401
+        import torch  # noqa: F401 - its import is what is timed
+        from PIL import Image  # noqa: F401 - its import is what is timed
+        from transformers import AutoImageProcessor, DPTForDepthEstimation  # noqa: F401 - its import is what is timed
 
     def load(self) -> Any:
         from transformers import DPTForDepthEstimation

@@ -11,10 +11,10 @@ class Loading(Way):
     """Needs no keys but the model; the environment says where the cache is."""
 
     def imports(self) -> None:
-        import h5py  # noqa: F401
-        import torch  # noqa: F401
+        import h5py  # noqa: F401 - its import is what is timed
+        import torch  # noqa: F401 - its import is what is timed
 
-        from depthmap import loader, networks  # noqa: F401
+        from depthmap import loader, networks  # noqa: F401 - its import is what is timed
 
     def load(self) -> Any:
         from depthmap import ModelCache, load

@@ -13,12 +13,12 @@ class Meta(Way):
     """Keys: network, safetensors (the file)."""
 
     def imports(self) -> None:
-        import numpy  # noqa: F401
-        import safetensors.torch  # noqa: F401
-        import torch  # noqa: F401
-        from PIL import Image  # noqa: F401
+        import numpy  # noqa: F401 - its import is what is timed
+        import safetensors.torch  # noqa: F401 - its import is what is timed
+        import torch  # noqa: F401 - its import is what is timed
+        from PIL import Image  # noqa: F401 - its import is what is timed
 
-        from depthmap import networks, transforms  # noqa: F401
+        from depthmap import networks, transforms  # noqa: F401 - its import is what is timed
 
     def state(self) -> Any:
         from safetensors.torch import load_file

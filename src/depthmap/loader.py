@@ -21,6 +21,7 @@ from .download import Progress
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
 from .formats.mapping import is_remote
 from .formats.readahead import read_ahead
+from .settings import Settings
 from .store import digest_file
 from .store.commit import require_space
 from .store.names import TENSOR_FORMATS
@@ -79,6 +80,11 @@ def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
     return EMBEDDED, "ships with depthmap; no other model is cached"
 
 
+def is_read(settings: Settings, path: Path) -> bool:
+    """Tell whether a file is to be read into memory, not mapped."""
+    return settings.load == "read" or (settings.load == "auto" and is_remote(path))
+
+
 def begin(name: str, cache: ModelCache) -> None:
     """Begin to read the file that `load` will take, in a thread beside: to be called before torch is imported.
 
@@ -89,7 +95,7 @@ def begin(name: str, cache: ModelCache) -> None:
     """
     cached = cache.shelf.cached(cache.spec(name).slug)
     for path in (cached[format] for format in TENSOR_FORMATS if format in cached):
-        if cache.settings.load == "map" or (cache.settings.load == "auto" and not is_remote(path)):
+        if not is_read(cache.settings, path):
             read_ahead(path, populate=True)
         return
 
@@ -145,7 +151,7 @@ def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, s
         path = whole(place, spec, format, every_byte=place.settings.verify == "always")
         if path is None:
             return None
-        read = place.settings.load == "read" or (place.settings.load == "auto" and is_remote(path))
+        read = is_read(place.settings, path)
         trusted = place.store.is_stamped(spec.slug, format)
         try:
             network = _network(spec, path, format, trusted=trusted, read=read)
@@ -168,8 +174,7 @@ def _network(
 
     network = networks.build(spec.network)
     tensors = formats.get(format).load(path, trusted=trusted, read=read)
-    # This copies only what is stored in half precision.
-    networks.fill(network, {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+    networks.fill_in_float32(network, tensors)
     if not read:
         # Only now: what says where tensors lie is read here and there, and would wait for all the rest.
         read_ahead(path)

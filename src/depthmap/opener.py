@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 from .cache import ModelCache, Shelf
 from .cache.check import stamp_of, whole
-from .cache.compiling import HALF_TOLERANCE
+from .cache.compiling import HALF_TOLERANCE, bound_format
 from .catalog import ModelSpec
 from .engines import ENGINES, Engine, Runner
 from .engines.artefact import properties_of, weights_id
 from .formats.leases import lease
-from .formats.mapping import is_remote
 from .formats.opening import open_regular
 from .formats.readahead import read_ahead
+from .loader import is_read
 from .store import Stamp, digest_file
-from .store.names import ARTEFACT, TENSOR_FORMATS
+from .store.names import ARTEFACT
 
 log = logging.getLogger("depthmap")
 
@@ -97,20 +97,14 @@ def _bound(spec: ModelSpec, cache: ModelCache) -> _Bound | None:
     """Return the first artefact of the cache that is whole, with its weights."""
     always = cache.settings.verify == "always"
     for place in cache.shelf.places:
-        artefact = place.store.path(spec.slug, ARTEFACT)
-        format = properties_of(artefact).get("weights", "").split(" ")[0]
-        record = place.store.record(spec.slug, format)
-        if format not in TENSOR_FORMATS or record is None:
-            continue
-        if properties_of(artefact)["weights"] != weights_id(format, record.digest.sha256):
-            continue
+        format = bound_format(place, spec)
         path = place.store.path(spec.slug, format)
-        if place.settings.load == "read" or (place.settings.load == "auto" and is_remote(path)):
+        if not format or is_read(place.settings, path):
             continue
         read_ahead(path)
         files = [whole(place, spec, kind, every_byte=always) for kind in (format, ARTEFACT)]
         if all(files):
-            return _Bound(artefact, path, format, place)
+            return _Bound(place.store.path(spec.slug, ARTEFACT), path, format, place)
     return None
 
 

@@ -13,7 +13,7 @@ from training.config import ABLATIONS, Config, Stage
 from training.metrics import Errors
 
 from depthmap.catalog import EMBEDDED
-from depthmap.networks import build, expected_shapes, fill
+from depthmap.networks import build, expected_shapes, fill, folding
 from training import ablate, data, export, network, train
 
 
@@ -38,7 +38,7 @@ def test_training_arithmetic_is_the_networks(filled: nn.Module) -> None:
 
 
 def test_every_batch_norm_has_its_convolution(filled: nn.Module) -> None:
-    pairs = list(network.batch_norm_pairs(filled))
+    pairs = list(folding.pairs(filled))
     assert len(pairs) == sum(isinstance(m, nn.BatchNorm2d) for m in filled.modules())
     assert all(convolution.out_channels == norm.num_features for convolution, norm in pairs)
 

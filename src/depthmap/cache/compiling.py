@@ -70,9 +70,17 @@ def compile_model(shelf: Shelf, spec: ModelSpec) -> dict[str, Any]:
 def is_compiled(shelf: Shelf, spec: ModelSpec) -> bool:
     """Tell whether a model has an artefact for its weights in which every installed engine was compared."""
     said = properties_of(shelf.store.path(spec.slug, ARTEFACT))
-    format, _, sha256 = said.get("weights", "").partition(" ")
     compared = all(f"parity:{engine.name}" in said for engine in installed())
-    return compared and bool(sha256) and sha256 == _sha256(shelf, spec, format)
+    return compared and bool(bound_format(shelf, spec))
+
+
+def bound_format(shelf: Shelf, spec: ModelSpec) -> str:
+    """Return the format of the weights that a model's artefact is bound to; empty where they are not those recorded."""
+    said = properties_of(shelf.store.path(spec.slug, ARTEFACT)).get("weights", "")
+    format = said.split(" ")[0]
+    record = shelf.store.record(spec.slug, format)
+    known = format in TENSOR_FORMATS and record and said == weights_id(format, record.digest.sha256)
+    return format if known else ""
 
 
 def parity(errors: dict[str, float]) -> dict[str, str]:
@@ -173,8 +181,7 @@ def _by_torch(network: str, weights: Path, picture: Float32) -> Float32:
     from .. import networks
 
     module = networks.build(network)
-    tensors = formats.load(weights)
-    networks.fill(module, {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+    networks.fill_in_float32(module, formats.load(weights))
     with torch.inference_mode():
         output: Float32 = module(torch.from_numpy(picture)).numpy()
     return output

@@ -72,6 +72,11 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         table[key] = _in_place_of(table[key], read[name])
 
 
+def fill_in_float32(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a network its tensors, as `fill` does, in float32: what is stored in another precision is copied."""
+    fill(module, {name: t.float() if t.is_floating_point() else t for name, t in state.items()})
+
+
 _Table = dict[str, Tensor | None]
 
 
