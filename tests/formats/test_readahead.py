@@ -50,12 +50,16 @@ OTHERS: list[threading.Thread] = []
 """Those that were there before a test, of other tests: they may wait a minute for a mapping."""
 
 
+def reading() -> list[threading.Thread]:
+    """Return the threads that read ahead for this test."""
+    return [thread for thread in threading.enumerate() if thread.name == "read-ahead" and thread not in OTHERS]
+
+
 def finish() -> None:
     """Wait for the threads that read ahead."""
-    for thread in threading.enumerate():
-        if thread.name == "read-ahead" and thread not in OTHERS:
-            thread.join(30)
-            assert not thread.is_alive()
+    for thread in reading():
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def share_cached(path: Path) -> float:
@@ -202,7 +206,7 @@ def test_where_it_cannot_be_told_what_is_cached_all_is_brought_in(
 def test_a_system_without_madvise_is_left_in_peace(cold: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readahead, "mmap", SimpleNamespace(mmap=object))
     read_ahead(cold)
-    assert "read-ahead" not in {thread.name for thread in threading.enumerate()}
+    assert not reading()
 
 
 def test_where_no_thread_can_begin_it_is_done_without(cold: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,5 +247,5 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
 def test_twice_asked_is_read_once(cold: Path) -> None:
     read_ahead(cold, populate=True)
     read_ahead(cold, populate=True)
-    assert sum(thread.name == "read-ahead" for thread in threading.enumerate()) == 1
+    assert len(reading()) == 1
     mapped(cold)
