@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from . import formats
 from .cache import ModelCache, Shelf
-from .cache.check import set_aside, stamp_of, whole
+from .cache.check import known_layout, set_aside, stamp_of, whole
 from .cache.fetch import download_published, fetch
 from .catalog import EMBEDDED, ModelSpec
 from .download import Progress
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
-from .formats.mapping import is_remote
+from .formats.mapping import is_remote, map_tensors
 from .formats.readahead import read_ahead
+from .formats.tensors import Layout
 from .settings import Settings
 from .store import digest_file
 from .store.commit import require_space
@@ -152,9 +153,8 @@ def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, s
         if path is None:
             return None
         read = is_read(place.settings, path)
-        trusted = place.store.is_stamped(spec.slug, format)
         try:
-            network = _network(spec, path, format, trusted=trusted, read=read)
+            network = _network(spec, path, format, known_layout(place, spec, format), read=read)
         except FileNotFoundError:  # removed by another process since it was checked
             return None
         except FileError as error:  # its header is damaged, under an unchanged stamp
@@ -168,12 +168,14 @@ def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, s
 
 @_no_collections()
 def _network(
-    spec: ModelSpec, path: Path, format: str, *, trusted: bool = True, read: bool = False
+    spec: ModelSpec, path: Path, format: str, layout: Layout | None = None, *, read: bool = False
 ) -> nn.Module:
+    """Build the network of ``spec`` and give it the tensors of a file; ``layout`` says where they lie, if known."""
     from . import networks
 
     network = networks.build(spec.network)
-    tensors = formats.get(format).load(path, trusted=trusted, read=read)
+    known = layout and map_tensors(path, lambda: layout, read=read)
+    tensors = known or formats.get(format).load(path, read=read)
     networks.fill_in_float32(network, tensors)
     if not read:
         # Only now: what says where tensors lie is read here and there, and would wait for all the rest.

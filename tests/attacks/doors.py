@@ -113,13 +113,13 @@ def _require_usable(cache: ModelCache) -> None:
 
 
 def load(site: Site) -> None:
-    """`formats.scan` and `formats.load`, as a stranger's file and as one whose digest was verified."""
+    """`formats.scan` and `formats.load`, by what the file begins with and by its name."""
     path = site.made(site.root / f"file{site.attack.suffix}")
     with suppress(FileNotFoundError):  # what is not there is for the callers to find
         attempt(formats.scan, path)
         _require_inside(attempt(formats.load, path), path)
         name = site.attack.suffix.lstrip(".")
-        _require_inside(attempt(formats.get(name).load, path, trusted=True), path)
+        _require_inside(attempt(formats.get(name).load, path), path)
 
 
 def import_(site: Site) -> None:

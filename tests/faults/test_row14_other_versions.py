@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from depthmap.formats import metadata
 from support import FileServer
 
 from .ledger import Ledger
@@ -41,16 +42,16 @@ CHANGES: Mapping[str, Change] = {
     "schema 2": _with(schema=2),
     "schema 99 with more in it": _with(schema=99, engines={"onnx": 1}, future=[1, 2]),
     "schema 2 with files of another kind": lambda data: {
-        **data, "schema": 2, "files": {**data["files"], "onnx": {"path": "x.onnx", "blake3": "00"}},
+        **data, "schema": metadata.SCHEMA + 1, "files": {**data["files"], "onnx": {"path": "x.onnx", "blake3": "00"}},
     },
     "schema 2 with longer stamps": lambda data: {
-        **_files(lambda entry: {**entry, "stamp": [*entry["stamp"], 1, 2, 3]})(data), "schema": 2,
+        **_files(lambda entry: {**entry, "stamp": [*entry["stamp"], 1, 2, 3]})(data), "schema": metadata.SCHEMA + 1,
     },
     "schema 2 with other leaves": lambda data: {
-        **_files(lambda entry: {**entry, "leaves": b"x" * 7})(data), "schema": 2,
+        **_files(lambda entry: {**entry, "leaves": b"x" * 7})(data), "schema": metadata.SCHEMA + 1,
     },
     "schema 2 with a spec of more fields": lambda data: {
-        **_spec(_with(licence="MIT", heads=4))(data), "schema": 2,
+        **_spec(_with(licence="MIT", heads=4))(data), "schema": metadata.SCHEMA + 1,
     },
     "schema as text": _with(schema="1"),
     "negative schema": _with(schema=-1),

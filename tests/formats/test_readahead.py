@@ -52,7 +52,9 @@ OTHERS: list[threading.Thread] = []
 
 def reading() -> list[threading.Thread]:
     """Return the threads that read ahead for this test."""
-    return [thread for thread in threading.enumerate() if thread.name == "read-ahead" and thread not in OTHERS]
+    return [
+        thread for thread in threading.enumerate() if thread.name == "read-ahead" and thread not in OTHERS
+    ]
 
 
 def finish() -> None:

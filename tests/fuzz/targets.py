@@ -6,7 +6,6 @@ import io
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,8 +64,6 @@ def tensors(format: str) -> Callable[[bytes], None]:
 
     def parse(raw: bytes) -> None:
         path, module = _file(f"file.{format}", raw), formats.get(format)
-        with suppress(FileError):
-            _read(module.load(path, trusted=True))
         layout = module.scan(path)
         assert _read(module.load(path)) == layout.shapes, "other tensors are loaded than were announced"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from .. import formats
 from ..catalog import ModelSpec
 from ..errors import CacheBusy, CacheError, CacheNotReadable, FileError, ModelFileCorrupted, UnrecognisedFile
+from ..formats.tensors import Layout, placed
 from ..store import FileRecord, Manifest, Stamp, digest_file
 from ..store.commit import is_file, reading
 from ..store.names import TENSOR_FORMATS
@@ -64,9 +65,19 @@ def check(
 
 
 def _is_known_whole(shelf: Shelf, spec: ModelSpec, format: str, record: FileRecord) -> bool:
-    if shelf.store.is_stamped(spec.slug, format):
+    if record.stamp == stamp_of(shelf, spec, format):
         return True
     return is_remembered(shelf.store.path(spec.slug, format), record.digest.sha256)
+
+
+def known_layout(shelf: Shelf, spec: ModelSpec, format: str) -> Layout | None:
+    """Return where the tensors of a file lie, if that was recorded and it is, by its stamp, the file recorded."""
+    record = shelf.store.record(spec.slug, format)
+    if record is None or not record.tensors or not _is_known_whole(shelf, spec, format, record):
+        return None
+    with suppress(FileError):
+        return placed(shelf.store.path(spec.slug, format), record.tensors, record.digest.size)
+    return None
 
 
 def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
@@ -88,7 +99,8 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
     with suppress(CacheError), store.lock(spec.slug, timeout=1):  # a read-only or busy cache: another time
         manifest = store.known(spec.slug) or Manifest(spec, provenance={"how": "found in the cache"})
         if mapped:
-            store.write_manifest(spec.slug, manifest.with_file(format, FileRecord(digest, stamp)))
+            record = FileRecord.of(path, format, digest, stamp)
+            store.write_manifest(spec.slug, manifest.with_file(format, record))
         else:
             with store.staging(spec.slug, format) as staged:
                 formats.get(format).save(formats.load(path), staged, spec.as_metadata())

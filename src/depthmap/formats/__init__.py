@@ -23,11 +23,8 @@ class Format(Protocol):
     def scan(self, path: Path) -> Layout:
         """Return what the file holds, without reading its tensors."""
 
-    def load(self, path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
-        """Return the tensors, mapped where possible.
-
-        ``trusted`` says that the file's digest was verified; with ``read`` the file is read into memory instead.
-        """
+    def load(self, path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
+        """Return the tensors, mapped where possible; with ``read`` the file is read into memory instead."""
 
     def save(
         self, tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None

@@ -1,8 +1,6 @@
 """``.h5``: every tensor a contiguous, 64-byte-aligned, little-endian data set, mapped at its offset in the file.
 
-Our own files are flat: one data set per tensor under its state-dict name, and one JSON attribute with the metadata and
-an index of the tensors. The index spares a load the walk over the data sets; it is believed only where the file's
-digest was verified, since a tool that rewrites the file would leave it as it was.
+Our own files are flat: one data set per tensor under its state-dict name, and one JSON attribute with the metadata.
 Anybody's files are read too: groups become dots, chunked or gzipped data sets are decoded (and the caller
 rewrites them). What would reach outside the file (external storage, external and soft links, virtual data sets)
 is refused, and so are filters that HDF5 would look for among its plug-ins.
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 suffix = ".h5"
 ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
-_INDEX = "tensors"
 _MAX_DEPTH = 32
 _MAX_ATTRIBUTE = 16 << 20
 _MAX_EXPANSION, _ALWAYS_ALLOWED = 16, 64 << 20
@@ -97,9 +94,7 @@ def scan(path: Path) -> Layout:
     if not tensors:
         raise UnrecognisedFile("it holds no tensors", path, "Use an HDF5 file with one data set per tensor.")
     ordered = dict(sorted(tensors.items(), key=lambda item: item[1].offset))
-    stale = _INDEX in metadata and _index(metadata) != tensors
-    metadata.pop(_INDEX, None)
-    return checked(Layout(path, ordered, metadata, mapped and not stale), size)
+    return checked(Layout(path, ordered, metadata, mapped), size)
 
 
 def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
@@ -201,11 +196,10 @@ def _metadata(file: h5py.File) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def load(path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
+def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     """Return the tensors: mapped in place where they can be, else decoded into memory.
 
-    ``trusted`` says that the file's digest was verified: our own files are then mapped by their index. With ``read``
-    the file is read into memory instead of mapped.
+    With ``read`` the file is read into memory instead of mapped.
 
     Raises
     ------
@@ -215,7 +209,7 @@ def load(path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, 
     import torch
 
     def layout_of() -> Layout:
-        layout = (_indexed(path) if trusted else None) or scan(path)
+        layout = scan(path)
         return layout if layout.mapped else Layout(path, {})
 
     if mapped := map_tensors(path, layout_of, read=read):
@@ -270,22 +264,6 @@ def _unpacks_to(packed: bytes, length: int) -> bool:
     return stream.eof
 
 
-def _indexed(path: Path) -> Layout | None:
-    """Return the layout that our own writer left in the file, or None."""
-    with _opened(path) as file:
-        tensors = _index(_metadata(file))
-    return checked(Layout(path, tensors), path.stat().st_size) if tensors else None
-
-
-def _index(metadata: Mapping[str, Any]) -> dict[str, TensorInfo]:
-    """Return the tensors that the attribute names; none where it names none."""
-    try:
-        entries = metadata[_INDEX].items()
-        return {name: TensorInfo(dtype, tuple(shape), offset) for name, (dtype, shape, offset) in entries}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return {}
-
-
 def _read(dataset: h5py.h5d.DatasetID) -> Any:
     import h5py
     import numpy as np
@@ -313,7 +291,6 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
         sink(path) as disk,
         h5py.File(disk, "w", libver=("v110", "v110"), fs_strategy="none", **alignment) as file,
     ):
-        index = {}
         for name, tensor in tensors.items():
             if disk.failure:
                 raise disk.failure
@@ -322,13 +299,12 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
                 raise UnrecognisedFile(
                     f"tensor {brief(name)} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
                 )
-            index[name] = (dtype, list(tensor.shape), _write(file, name, tensor, dtype))
+            _write(file, name, tensor, dtype)
         # Of fixed length: texts of any length, as h5py writes them by itself, are not read.
-        file.attrs[ATTRIBUTE] = np.bytes_(json.dumps({**(metadata or {}), _INDEX: index}).encode())
+        file.attrs[ATTRIBUTE] = np.bytes_(json.dumps(dict(metadata or {})).encode())
 
 
-def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> int:
-    """Write one tensor and return its offset in the file."""
+def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None:
     import h5py
     import numpy as np
 
@@ -343,4 +319,3 @@ def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> int:
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)
     if math.prod(shape):
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, tensor.detach().contiguous().numpy())
-    return dataset.get_offset() or 0

@@ -13,7 +13,8 @@ from .opening import read_small
 from .unpickling import MAX_PICKLE_BYTES, MAX_STEPS, unpickle
 
 suffix = ".pkl"
-SCHEMA = 1
+SCHEMA = 2
+"""1: the digest was of other text, and where tensors lie was not written."""
 _DIGEST = "digest"
 _MAX_DEPTH = 64
 
@@ -26,7 +27,16 @@ def dumps(data: Mapping[str, Any]) -> bytes:
 
 def _digest(content: Mapping[str, Any]) -> str:
     # Of the text of the builtins: their pickle depends on which of them are the same object.
-    return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(repr(_as_text(content)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _as_text(content: Any) -> Any:
+    """Return builtins with hexadecimal digits for bytes: to write those out as Python does takes ten times as long."""
+    if isinstance(content, dict):
+        return {key: _as_text(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return type(content)(_as_text(value) for value in content)
+    return content.hex() if isinstance(content, bytes) else content
 
 
 def _is_plain(content: Any) -> bool:

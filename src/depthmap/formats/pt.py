@@ -94,10 +94,8 @@ def _prefix(records: Mapping[str, Record], path: Path) -> str:
     return prefixes[0]
 
 
-def load(path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
+def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     """Return the tensors, mapped in place; with ``read`` the file is read into memory instead.
-
-    ``trusted`` changes nothing here.
 
     Raises
     ------

@@ -100,10 +100,8 @@ def _decoded(values: Mapping[str, str]) -> dict[str, Any]:
     return data if isinstance(data, dict) else dict(values)
 
 
-def load(path: Path, *, trusted: bool = False, read: bool = False) -> dict[str, torch.Tensor]:
+def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     """Return the tensors, mapped in place (copied where the writer left them unaligned).
-
-    ``trusted`` changes nothing here.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,8 +58,8 @@ class Layout:
     """What a file holds: tensors in its order, and its metadata as builtins.
 
     ``mapped`` is False where some tensor's bytes do not lie in the file as they are in memory (compressed,
-    chunked, another byte order), the file is of an outdated form, the state dict is wrapped, or an index in the
-    file is stale: such a file is read, then rewritten.
+    chunked, another byte order), the file is of an outdated form, or the state dict is wrapped: such a file is read,
+    then rewritten.
     """
 
     path: Path
@@ -70,6 +71,32 @@ class Layout:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape by name."""
         return {name: info.shape for name, info in self.tensors.items()}
+
+    def dumps(self) -> str:
+        """Return the tensors as JSON; `placed` reads it."""
+        return json.dumps(self.tensors, separators=(",", ":"))
+
+
+def placed(path: Path, text: str, file_size: int) -> Layout:
+    """Return the layout of the file whose tensors are where ``text``, of `Layout.dumps`, has them.
+
+    Raises
+    ------
+    ModelFileCorrupted, UnsafeFile
+        When it is no such text, or not of a file of this size.
+    """
+    try:
+        tensors = {
+            name: TensorInfo(dtype, tuple(shape), offset, strides if strides is None else tuple(strides))
+            for name, (dtype, shape, offset, strides) in json.loads(text).items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileCorrupted(
+            f"where its tensors lie is not written as it should be ({str(error)[:200]})",
+            path,
+            "Scan the file.",
+        ) from error
+    return checked(Layout(path, tensors), file_size)
 
 
 def checked(layout: Layout, file_size: int) -> Layout:

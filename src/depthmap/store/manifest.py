@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..catalog import ModelSpec
-from ..errors import ModelFileCorrupted, UsageError
+from ..errors import FileError, ModelFileCorrupted, UsageError
 from . import names
 from .digest import LEAF, Digest
 
@@ -45,10 +46,27 @@ class Stamp(NamedTuple):
 
 
 class FileRecord(NamedTuple):
-    """A file as it was when last verified."""
+    """A file as it was when last verified.
+
+    ``tensors`` says where they lie in it (`formats.tensors.Layout.dumps`), so that a load of the verified file need not
+    look for them; it is empty where they cannot be mapped, or it is no file of tensors.
+    """
 
     digest: Digest
     stamp: Stamp
+    tensors: str = ""
+
+    @classmethod
+    def of(cls, path: Path, format: str, digest: Digest, stamp: Stamp) -> FileRecord:
+        """Return the record of a file, which may yet be renamed, with this digest and stamp."""
+        from .. import formats  # as below
+
+        if format not in names.TENSOR_FORMATS:
+            return cls(digest, stamp)
+        with suppress(FileError):  # whoever publishes a file has looked into it: not judged here
+            layout = formats.get(format).scan(path)
+            return cls(digest, stamp, layout.dumps() if layout.mapped else "")
+        return cls(digest, stamp)
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,7 @@ class Manifest:
                 "sha256": r.digest.sha256,
                 "leaves": r.digest.leaves,
                 "stamp": list(r.stamp),
+                "tensors": r.tensors,
             }
             for name, r in self.files.items()
         }
@@ -147,4 +166,7 @@ def _record(entry: Mapping[str, Any]) -> FileRecord:
         raise ValueError("the leaf digests do not fit the size")
     if type(sha256) is not str or not _SHA256.fullmatch(sha256):
         raise ValueError("a digest is no SHA-256")
-    return FileRecord(Digest(size, sha256, leaves), Stamp(*stamp))
+    tensors = entry.get("tensors", "")  # an older schema has it not
+    if type(tensors) is not str:
+        raise TypeError("where tensors lie is written as text")
+    return FileRecord(Digest(size, sha256, leaves), Stamp(*stamp), tensors)

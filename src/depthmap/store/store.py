@@ -147,7 +147,10 @@ class Store(Directory):
         with self.lock(slug, timeout=1):
             manifest = self.known(slug)
             if manifest and self._stamp(slug, format) == stamp:
-                self.write_manifest(slug, manifest.with_file(format, FileRecord(digest, stamp)))
+                known = manifest.files.get(format)
+                if known is None or known.digest != digest:
+                    known = FileRecord.of(self.path(slug, format), format, digest, stamp)
+                self.write_manifest(slug, manifest.with_file(format, known._replace(stamp=stamp)))
 
     # -- changing it --------------------------------------------------------------------------------------
 
@@ -209,7 +212,7 @@ class Store(Directory):
             settle(source)
             digest = (digests or {}).get(format) or digest_file(source)
             self._share(slug, format, source, digest)
-            records[format] = FileRecord(digest, Stamp.of(source).staged())
+            records[format] = FileRecord.of(source, format, digest, Stamp.of(source).staged())
         after = changed(manifest, files={**manifest.files, **records}, previous=None)
         replaces = before is not None and _differ(before, after)
         transition = changed(after, previous=changed(before, previous=None)) if before and replaces else after
@@ -218,7 +221,7 @@ class Store(Directory):
             self.put(source, self.path(slug, format))
         for format in set(before.files) - set(after.files) if before else ():
             self.unlink(self.path(slug, format))
-        stamped = {f: FileRecord(r.digest, Stamp.of(self.path(slug, f))) for f, r in records.items()}
+        stamped = {f: r._replace(stamp=Stamp.of(self.path(slug, f))) for f, r in records.items()}
         after = changed(after, files={**after.files, **stamped})
         self.write_manifest(slug, after)
         return after
