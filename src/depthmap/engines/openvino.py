@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import openvino
 
+from . import winograd
 from .cores import usable_cores
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _SIZES = 64
 def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runner:
     """Return the network of an artefact, ready to run; with ``half`` in bfloat16, where the processor has it.
 
-    ``many`` changes nothing.
+    For ``many`` pictures some of its convolutions are computed by `winograd`, whose weights are copies.
     """
     core = openvino.Core()
     short = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -30,7 +31,10 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
         "INFERENCE_PRECISION_HINT": "bf16" if short else "f32",
         "CPU_RUNTIME_CACHE_CAPACITY": _SIZES,
     }
-    compiled = core.compile_model(str(path), "CPU", config)
+    model = core.read_model(str(path))
+    if many and not short:
+        winograd.rewrite(model)
+    compiled = core.compile_model(model, "CPU", config)
     local = threading.local()  # a request is one thread's
 
     def run(batch: Float32) -> Float32:
