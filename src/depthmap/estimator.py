@@ -60,7 +60,8 @@ class DepthEstimator:
         By default a GPU if there is one, else the CPU.
     optimize : bool
         Allow what makes prediction faster and changes the result by rounding only: half precision on CUDA devices and
-        where an engine was exact enough in it; for many pictures, folded batch norms. See docs/performance.md.
+        where an engine was exact enough in it; for many pictures, folded batch norms and other
+        algorithms for the same convolutions. See docs/performance.md.
     cache_dir : path, optional
         See `ModelCache`.
     use_cache : bool

@@ -38,6 +38,16 @@ def test_an_engine_gives_the_map_that_torch_gives(engine: str, size: tuple[int, 
     assert difference(DepthEstimator("Depthmap_Tiny", engine=engine).predict(picture), reference) < TOLERANCE
 
 
+@pytest.mark.parametrize("engine", ["torch", *ENGINES])
+def test_for_many_pictures_the_map_is_the_same(engine: str) -> None:
+    with Image.open(PHOTO) as photo:
+        picture = photo.resize((640, 427))
+    reference = DepthEstimator("Depthmap_Tiny", engine="torch", optimize=False).predict(picture)
+    for optimize in (False, True):
+        estimator = DepthEstimator("Depthmap_Tiny", engine=engine, optimize=optimize, pictures=100)
+        assert difference(estimator.predict(picture), reference) < TOLERANCE
+
+
 @ENGINE
 def test_pictures_of_many_sizes_in_one_call_give_what_each_alone_gives(engine: str) -> None:
     with Image.open(PHOTO) as photo:

@@ -19,18 +19,22 @@ def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: i
     """Return a network, in evaluation mode, ready to run on a device.
 
     With ``optimize`` it runs in float16 on CUDA, and its batch norms are folded where its weights are copied anyway, or
-    for many pictures: for a few the copy costs more than it saves, and memory that processes share.
+    for many pictures: for a few the copy costs more than it saves, and memory that processes share. Many pictures on a
+    CPU are also quicker with the channels last (5 % of a transformer's time to 30 % of a small network's); on CUDA
+    that was not measured.
     """
     dtype = torch.float16 if optimize and device.type == "cuda" else torch.float32
     if device.type == "cpu" and torch.get_num_threads() > usable_cores():
         torch.set_num_threads(usable_cores())
-    if optimize and (device.type != "cpu" or pictures >= MANY):
+    many = pictures >= MANY
+    if optimize and (device.type != "cpu" or many):
         fold_batch_norms(network)
-    network = network.to(device, dtype)
+    order = torch.channels_last if optimize and device.type == "cpu" and many else torch.preserve_format
+    network = network.to(device, dtype).to(memory_format=order)  # type: ignore[call-overload]  # torch's types lack it
 
     def run(batch: Float32) -> Float32:
         with torch.inference_mode():
-            output = network(torch.from_numpy(batch).to(device, dtype))
+            output = network(torch.from_numpy(batch).to(device, dtype).to(memory_format=order))
         array: Float32 = output.float().cpu().numpy()
         return array
 
