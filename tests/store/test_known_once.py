@@ -10,8 +10,7 @@ import pytest
 
 from depthmap.catalog import CATALOG
 from depthmap.errors import ModelFileCorrupted
-from depthmap.store import Manifest, Store
-from depthmap.store import store as implementation
+from depthmap.store import Manifest, Store, last_read
 
 SPEC = CATALOG["midas_small"]
 SLUG = SPEC.slug
@@ -41,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def settled(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store whose manifest was written long ago, as time goes in tests."""
-    monkeypatch.setattr(implementation, "_SETTLED", 0.05)
+    monkeypatch.setattr(last_read, "_SETTLED", 0.05)
     time.sleep(0.1)
     return store
 

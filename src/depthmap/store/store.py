@@ -20,11 +20,10 @@ from . import names
 from .commit import is_forsaken, link, publish, reading, settle, write_bytes
 from .digest import Digest, Tick, damaged_leaves, digest_file
 from .directory import ASIDE, LOCKS, PARTIAL, RESUMABLE, USED, Directory
+from .last_read import LastRead
 from .locking import held
 from .manifest import FileRecord, Manifest, Stamp
 
-_SETTLED = 2.0
-"""Seconds after which a change of a file shows in its times, however coarse the system's are."""
 _STALE = 7 * 86_400
 """Seconds after which nobody comes back to an interrupted download or a damaged file."""
 
@@ -35,7 +34,7 @@ class Store(Directory):
     def __init__(self, root: Path, timeout: float = 30.0) -> None:
         super().__init__(root)
         self.timeout = timeout
-        self._last: tuple[Path, Stamp, Manifest] | None = None
+        self._manifests = LastRead()
 
     # -- what is known ------------------------------------------------------------------------------------
 
@@ -52,20 +51,10 @@ class Store(Directory):
         path = self.path(slug, "pkl")
         try:
             with reading(path):
-                manifest = self._read(path)
+                manifest = self._manifests.read(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         return self._in_place(slug, manifest)
-
-    def _read(self, path: Path) -> Manifest:
-        """Read a ``.pkl``, unless it is, by its stamp, the one read last: a load asks four times."""
-        stamp = Stamp.of(path)
-        if self._last and self._last[:2] == (path, stamp):
-            return self._last[2]
-        manifest = Manifest.load(path)
-        settled = time.time() - stamp.ctime_ns / 1e9 > _SETTLED
-        self._last = (path, stamp, manifest) if settled and Stamp.of(path) == stamp else None
-        return manifest
 
     def _in_place(self, slug: str, manifest: Manifest) -> Manifest:
         """Return the manifest whose files are in place, where a writer was killed between the ``.pkl`` and them."""
