@@ -19,19 +19,13 @@ from .table import H5_DOORS, Maker, add, attack
 h5 = attack(".h5", H5_DOORS)
 
 
-def _sound(path: Path, **index: Any) -> None:
-    """Write a file as our own writer does; ``index`` lies about one tensor of its index."""
+def _sound(path: Path) -> None:
+    """Write a file as our own writer does."""
     import torch
 
     from depthmap import formats
 
     formats.get("h5").save({"a": torch.ones(100), "b": torch.zeros(10, 10)}, path, {})
-    if index:
-        with h5py.File(path, "r+") as file:
-            data = json.loads(file.attrs["depthmap"])
-            entry = dict(zip(("dtype", "shape", "offset"), data["tensors"]["a"], strict=True))
-            data["tensors"]["a"] = list({**entry, **index}.values())
-            file.attrs["depthmap"] = np.bytes_(json.dumps(data).encode())
 
 
 @h5
@@ -330,51 +324,10 @@ for _name, _spec in _SPECS.items():
     )
 
 
-_INDEX_LIES: dict[str, dict[str, Any]] = {
-    "an offset outside the file": {"offset": 2**40},
-    "a negative offset": {"offset": -400},
-    "an offset into another tensor": {"offset": 0},
-    "an offset of 2**63": {"offset": 2**63},
-    "an offset that is no number": {"offset": float("nan")},
-    "an offset of text": {"offset": "4096"},
-    "a shape of exabytes": {"shape": [2**39, 2**39]},
-    "a negative shape": {"shape": [-1, -100]},
-    "a shape of text": {"shape": "100"},
-    "a shape within a shape": {"shape": [[100]]},
-    "a type that is none": {"dtype": "object"},
-    "a type that is a list": {"dtype": ["float32"]},
-}
-
-
-def _with_index(lie: dict[str, Any]) -> Maker:
-    def make(path: Path, trace: Path) -> None:
-        _sound(path, **lie)
-
-    return make
-
-
-for _name, _lie in _INDEX_LIES.items():
-    add(
-        f"an index with {_name}",
-        "Our own index, which is believed under a record.",
-        ".h5",
-        _with_index(_lie),
-        H5_DOORS,
-    )
-
-
-@h5
-def _an_index_of_nonsense(path: Path, trace: Path) -> None:
-    """Our own index, as numbers, lists and nothing."""
-    _sound(path)
-    with h5py.File(path, "r+") as file:
-        file.attrs["depthmap"] = np.bytes_(json.dumps({"tensors": {"a": 3, "b": [], "c": None}}).encode())
-
-
 @h5
 def _a_heap_that_never_ends(path: Path, trace: Path) -> None:
     """A text whose length, rounded up, is nothing: HDF5 steps from it to itself, for ever."""
-    _with_attribute(path, json.dumps({"tensors": {}}))
+    _with_attribute(path, json.dumps({"spec": {}}))
     _spoil_heap(path)
 
 

@@ -16,7 +16,7 @@ Change = Callable[[dict[str, Any]], Any]
 def _sound() -> dict[str, Any]:
     from depthmap.catalog import EMBEDDED
 
-    stamp = {"size": 3, "sha256": "0" * 64, "leaves": bytes(32), "stamp": [3, 1, 1]}
+    stamp = {"size": 3, "sha256": "0" * 64, "leaves": bytes(32), "stamp": [3, 1, 1], "tensors": "{}"}
     return {
         "name": "hostile",
         "spec": EMBEDDED.renamed("hostile").to_dict(),
@@ -48,6 +48,7 @@ _FIELDS = {
     "schema": ("schema",), "spec": ("spec",), "provenance": ("provenance",), "files": ("files",), "pin": ("pinned",),
     "what was before": ("previous",), "record": ("files", "pt"), "size": ("files", "pt", "size"),
     "digest": ("files", "pt", "sha256"), "leaves": ("files", "pt", "leaves"), "stamp": ("files", "pt", "stamp"),
+    "places of tensors": ("files", "pt", "tensors"),
     "name": ("spec", "name"), "network": ("spec", "network"), "input size": ("spec", "input_size"),
     "resize": ("spec", "resize"), "mean": ("spec", "mean"), "std": ("spec", "std"), "path": ("spec", "path"),
     "bytes": ("spec", "bytes"), "published digest": ("spec", "sha256"), "parameters": ("spec", "parameters"),

@@ -98,10 +98,35 @@ def test_one_that_was_put_into_the_cache_is_looked_into_once(
     assert scans == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "no JSON", "[]", "null", '{"a": 1}', '{"a": ["float32", [4], 1000000000, null]}', "[" * 100_000],
-)
+def lie(dtype: str = '"float32"', shape: str = "[4]", offset: str = "0", strides: str = "null") -> str:
+    """Return a layout of one tensor, as text."""
+    return f'{{"a": [{dtype}, {shape}, {offset}, {strides}]}}'
+
+
+LAYOUTS = {
+    "nothing": "",
+    "no JSON": "no JSON",
+    "a list": "[]",
+    "null": "null",
+    "a number for a tensor": '{"a": 1}',
+    "nesting without end": "[" * 100_000,
+    "an offset outside the file": lie(offset=str(2**40)),
+    "a negative offset": lie(offset="-400"),
+    "an offset of 2**63": lie(offset=str(2**63)),
+    "an offset that is no number": lie(offset="NaN"),
+    "an offset of text": lie(offset='"4096"'),
+    "a shape of exabytes": lie(shape=f"[{2**39}, {2**39}]"),
+    "a negative shape": lie(shape="[-1, -100]"),
+    "a shape of text": lie(shape='"100"'),
+    "a shape within a shape": lie(shape="[[100]]"),
+    "strides outside the file": lie(strides=f"[{2**39}]"),
+    "strides of another rank": lie(strides="[1, 1]"),
+    "a type that is none": lie(dtype='"object"'),
+    "a type that is a list": lie(dtype='["float32"]'),
+}
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_layout_that_cannot_be_the_file_s_is_not_followed(
     cache: ModelCache, format: str, text: str, scans: list[str], tiny_checkpoint: Path
 ) -> None:
