@@ -73,11 +73,12 @@ def read_pair(folder: Path, stem: str) -> tuple[NDArray[np.uint8], NDArray[np.ui
     return picture, depth
 
 
-def read_sources(folder: Path) -> list[Source]:
-    """Read every source below ``folder``."""
+def read_sources(folder: Path, *more: Path) -> list[Source]:
+    """Read every source below ``folder``, and what other folders have besides of the sources of these names."""
     sources = []
     for part in sorted(p for p in folder.iterdir() if (p / "inverse_depth").is_dir()):
-        pairs = [read_pair(part, stem) for stem in stems(part)]
+        parts = [part, *(other / part.name for other in more)]
+        pairs = [read_pair(place, stem) for place in parts for stem in stems(place)]
         sources.append(Source(part.name, [p for p, _ in pairs], [d for _, d in pairs]))
     if not sources:
         raise FileNotFoundError(f"{folder} holds no source: a folder with rgb/ and inverse_depth/")

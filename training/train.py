@@ -213,6 +213,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
+    options.add_argument(
+        "--more", type=Path, action="append", default=[], help="folder with further pairs of these sources"
+    )
     options.add_argument("--run", type=Path, required=True, help="its folder; resumed when it holds last.pt")
     options.add_argument("--config", choices=CONFIGS, default="main")
     options.add_argument(
@@ -239,7 +242,7 @@ def run(options: argparse.Namespace) -> None:
     for stage, steps in options.steps:
         config = config.with_steps(stage, steps)
     this = Run(options.run, config, options.encoder, options.start, options.device)
-    sources = read_sources(options.data / "train")
+    sources = read_sources(options.data / "train", *(more / "train" for more in options.more))
     this.log(f"{ {s.name: len(s) for s in sources} } {config}")
     train(this, Sampler(sources, config.batch, config.seed), options.data / "val", options.workers)
 

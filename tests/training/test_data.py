@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,13 @@ def test_sources_are_read_with_all_16_bits(folder: Path) -> None:
     assert [(s.name, len(s)) for s in sources] == [("hall", 3), ("street", 5)]
     assert sources[1].inverse_depths[0].dtype == np.uint16
     assert np.array_equal(sources[1].inverse_depths[0][1:], scene(0)[1][1:])
+
+
+def test_another_folder_adds_to_the_sources_there_are(folder: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    shutil.copytree(folder / "street", more / "street")
+    shutil.copytree(folder / "street", more / "unknown")
+    assert [(s.name, len(s)) for s in data.read_sources(folder, more)] == [("hall", 3), ("street", 10)]
 
 
 def test_a_folder_without_sources_is_refused(tmp_path: Path) -> None:
