@@ -23,8 +23,8 @@ from .formats.mapping import is_remote, map_tensors
 from .formats.readahead import read_ahead
 from .formats.tensors import Layout
 from .settings import Settings
-from .store import digest_file
 from .store.commit import require_space
+from .store.digest import sha256_of
 from .store.names import TENSOR_FORMATS
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _embedded(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path]
     path = cache.shelf.embedded(spec)
     if path is None:
         return None
-    if not path.is_file() or digest_file(path).sha256 != spec.sha256:
+    if not path.is_file() or sha256_of(path) != spec.sha256:
         raise ModelFileCorrupted(
             "the model in the package is missing or damaged",
             path,

@@ -20,7 +20,8 @@ from .formats.leases import lease
 from .formats.opening import open_regular
 from .formats.readahead import read_ahead
 from .loader import is_read
-from .store import Stamp, digest_file
+from .store import Stamp
+from .store.digest import sha256_of
 from .store.names import ARTEFACT
 
 log = logging.getLogger("depthmap")
@@ -113,7 +114,7 @@ def _embedded_artefact(spec: ModelSpec, cache: ModelCache) -> _Bound | None:
     if path is None or not path.is_file():
         return None
     artefact = path.with_suffix(f".{ARTEFACT}")
-    sha256 = digest_file(path).sha256
+    sha256 = sha256_of(path)
     if sha256 != spec.sha256 or properties_of(artefact).get("weights") != weights_id("pt", sha256):
         return None
     return _Bound(artefact, path, "embedded")

@@ -80,9 +80,10 @@ def _leaf_hashes(path: Path, first: int, count: int) -> bytes:
     return b"".join(_sha256(block).digest() for block in _blocks(path, first, count))
 
 
-def _whole(path: Path, size: int) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, read in this thread; `digest_file` hashes the leaves besides."""
     digest = _sha256()
-    for block in _blocks(path, 0, -(-size // LEAF)):
+    for block in _blocks(path, 0, -(-path.stat().st_size // LEAF)):
         digest.update(block)
     return digest.hexdigest()
 
@@ -115,7 +116,7 @@ def digest_file(path: Path, tick: Tick | None = None) -> Digest:
 
     size = path.stat().st_size
     with ThreadPoolExecutor(1) as pool:
-        whole = pool.submit(_whole, path, size)
+        whole = pool.submit(sha256_of, path)
         leaves = leaves_of(path, size, tick)
         return Digest(size, whole.result(), leaves)
 

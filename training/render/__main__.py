@@ -1,0 +1,68 @@
+"""Render training data: ``python -m training.render --assets FOLDER --out DATA --source outdoor --frames 500``.
+
+Runs where ``bpy`` and ``OpenEXR`` are installed. Scenes are numbered from ``--seed`` on; the command goes on where it
+was stopped, and ends when the scenes from that seed on have given at least ``--frames`` frames in DATA/train/SOURCE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .frames import Folder
+from .parameters import FIRST_SEED, VIEWS
+
+STERILE = 20
+"""So many scenes in a row without a frame are a fault."""
+
+
+def render(out: Folder, seed: int, frames: int, produce: Callable[[int], str]) -> int:
+    """Render scenes that are not finished until they have given enough frames; return how many."""
+    number = sterile = 0
+    for scene in itertools.count(seed):
+        if number >= frames:
+            break
+        if scene not in out.finished:
+            start = time.monotonic()
+            fate = produce(scene)
+            print(f"{scene} {fate}, {time.monotonic() - start:.0f} s", flush=True)
+            sterile = 0 if out.finished[scene] else sterile + 1
+            if sterile == STERILE:
+                raise RuntimeError(f"{STERILE} scenes in a row gave no frame")
+        number += out.finished[scene]
+    return number
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="training.render", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--assets", type=Path, required=True, help="what training.render.assets unpacked")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--source", choices=sorted(VIEWS), required=True)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="the first scene")
+    parser.add_argument("--frames", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    if options.seed < FIRST_SEED:
+        parser.error(f"seeds below {FIRST_SEED} were used by the first data and its validation scenes")
+    return options
+
+
+def main() -> None:
+    """Render what the command line asks for."""
+    options = parse(sys.argv[1:])
+    from .produce import Producer  # here, since it needs Blender
+
+    out = Folder(options.out / "train" / options.source)
+    produce = Producer(options.assets, out, options.source, options.threads)
+    print(f"{render(out, options.seed, options.frames, produce)} frames in {out.path}")
+
+
+if __name__ == "__main__":
+    main()

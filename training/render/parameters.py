@@ -1,0 +1,152 @@
+"""Every number that decides what is rendered and what is kept. Lengths in metres, angles in degrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Range = tuple[float, float]
+
+HELD_OUT_TRACKS = frozenset({"cocoa_temple", "olivermath", "snowtuxpeak"})
+"""Tracks of the validation set: never rendered."""
+FIRST_SEED = 7000
+"""The first rendered data, validation's scenes among them, used seeds below it."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a kind of view looks like: picture shapes (width, height) and how it is held."""
+
+    shapes: tuple[tuple[int, int], ...]
+    fov: Range
+    height: Range
+    pitch: tuple[float, float]
+    """Mean and standard deviation."""
+    roll: float = 2.0
+    share: float = 1.0
+
+
+PLAIN = ((256, 192),)
+STRIPS = ((256, 192), (448, 192), (512, 160), (512, 160))
+DRIVING = Lens(STRIPS, (70, 95), (1.2, 2.0), (-2, 2), 1, share=0.7)
+WALKING = Lens(PLAIN, (45, 88), (0.5, 2.5), (-1, 6), share=0.2)
+AERIAL = Lens(PLAIN, (45, 88), (5, 30), (-32, 10), share=0.1)
+STREET_LENSES = (DRIVING, WALKING, AERIAL)
+OPEN_LENSES = (
+    Lens(PLAIN, (45, 88), (0.5, 2.5), (-1, 6), share=0.6),
+    Lens(((448, 192), (512, 160)), (70, 95), (1.0, 2.2), (-2, 3), share=0.27),
+    Lens(PLAIN, (45, 88), (5, 30), (-32, 10), share=0.13),
+)
+ROOM_LENSES = (
+    Lens(PLAIN, (45, 88), (1.0, 1.8), (-8, 9), share=0.6),
+    Lens(PLAIN, (45, 88), (0.3, 1.0), (-4, 9), share=0.2),
+    Lens(PLAIN, (45, 88), (1.6, 2.6), (-22, 10), share=0.2),
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a glance along a coarse grid of rays must show for a view to be worth rendering."""
+
+    nearest: float
+    """No surface may be nearer: the camera would be inside an object, or before a wall."""
+    crowded: tuple[float, float]
+    """This percentile of depth must be at least that far."""
+    span: float
+    """The far parts must be this many times as far as the near ones."""
+    sky: float
+    plane: float = 0.6
+    """No single plane may cover more of the picture."""
+    surfaces: int = 8
+
+
+LIMITS = {
+    "outdoor": Limits(nearest=0.5, crowded=(15, 1.2), span=2.5, sky=0.5),
+    "stk": Limits(nearest=0.5, crowded=(15, 1.0), span=2.5, sky=0.55),
+    "indoor": Limits(nearest=0.25, crowded=(30, 0.6), span=1.5, sky=0.6, plane=0.55, surfaces=7),
+}
+FAR = {"outdoor": 3500.0, "stk": 7000.0, "indoor": 2000.0}
+"""Beyond it lies the sky, or a background that is a picture of one."""
+VIEWS = {"outdoor": (9, 13), "stk": (16, 24), "indoor": (9, 13)}
+"""How many frames a scene gives."""
+AGREEMENT = 0.05
+"""The most by which rendered depth may differ from what rays found, of 1; usual is less than 0.01."""
+TRIES = 20
+"""Views drawn for each frame before a scene is given up."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What a finished frame must be to be kept."""
+
+    inverse_span: float = 0.08
+    """The 5th and 95th percentile of inverse depth, nearest = 1, are at least this far apart."""
+    sky: float = 0.75
+    mean: float = 18.0
+    deviation: float = 15.0
+    """Of the picture's values, 0 to 255."""
+    black: float = 0.45
+    """The share of values below 12: more is a cave without a lamp."""
+    bright: float = 0.45
+    """The share of values above 250: more is burnt out."""
+    difference: float = 7.0
+    """Thumbnails of a scene's frames differ by at least this much on average, or they are near-duplicates."""
+
+
+KEEP = Keep()
+
+
+@dataclass(frozen=True)
+class Style:
+    """A kind of street."""
+
+    road: Range
+    pavement: Range | None
+    setback: Range
+    storeys: tuple[int, int]
+    built: float
+    """The chance that a plot has a building; trees stand on the others."""
+    trees: float
+    """The chance of a row of trees along a side; likewise the others."""
+    hedge: float
+    rail: float
+    parked: float
+    moving: tuple[int, int]
+    people: tuple[int, int]
+    bend: float
+    """The tightest radius."""
+    rise: float
+    """The highest hill of the road."""
+
+
+STYLES = {
+    "city": Style((6, 12), (1.5, 4), (0, 1), (2, 9), 0.9, 0.5, 0.05, 0.05, 0.5, (2, 7), (5, 20), 300, 0.5),
+    "residential": Style((5, 8), (1, 2.2), (1, 8), (1, 3), 0.7, 0.5, 0.5, 0.0, 0.4, (1, 4), (1, 7), 160, 2.0),
+    "country": Style((4.5, 7), None, (4, 20), (1, 2), 0.12, 0.5, 0.4, 0.25, 0.02, (0, 4), (0, 2), 160, 3.5),
+    "highway": Style((11, 18), None, (12, 30), (1, 6), 0.15, 0.3, 0.15, 0.8, 0.0, (4, 14), (0, 0), 400, 2.5),
+}
+STYLE_SHARES = {"city": 0.38, "residential": 0.34, "country": 0.16, "highway": 0.12}
+LENGTH = (80, 170)
+WAVE = (150, 300)
+"""From one hill of a road to the next."""
+VERGE = 120.0
+"""How far the ground beside a road goes along with it: less than any bend's radius, or it would fold."""
+PARK_SHARE = 0.15
+"""The share of outdoor scenes without a street."""
+
+ROOMS: dict[str, tuple[float, Range, Range, Range]] = {
+    "room": (0.68, (2.8, 7), (3, 8), (2.3, 3.2)),
+    "corridor": (0.10, (1.6, 2.8), (6, 16), (2.3, 3.2)),
+    "hall": (0.14, (8, 16), (8, 22), (3, 6)),
+    "patio": (0.08, (4, 9), (4, 10), (2.3, 3.2)),
+}
+"""Share, width, length, height."""
+FURNISHED = (
+    ("Living room", "Miscellaneous"),
+    ("Bedroom", "Miscellaneous"),
+    ("Kitchen", "Living room"),
+    ("Kitchen", "Miscellaneous", "Living room"),
+    ("Office", "Living room", "Miscellaneous"),
+    ("Bathroom", "Miscellaneous"),
+    ("Living room", "Bedroom", "Office", "Kitchen", "Miscellaneous"),
+)
+"""The categories of furniture that share a room."""

@@ -1,0 +1,99 @@
+"""Parks and wild ground: hills with trees, bushes, huts, people and odd things."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .buildings import building
+from .camera import Stand, View, pick_lens, through
+from .parameters import OPEN_LENSES
+from .scenes import Kit, Scene
+from .tracks import Karts
+
+Spot = Callable[[float], tuple[float, float, float]]
+"""Draws a place on the ground, within a part of the park."""
+GRID = 160
+"""Vertices along a side of the ground."""
+OBJECTS = ("trees", (10, 90)), ("bushes", (0, 40)), ("street", (3, 18)), ("people", (0, 10)), ("cars", (0, 3))
+# fmt: off
+DECORATION = (
+    "accacia", "autumnBirch", "autumnTree", "cypress", "palmTree", "pinetree", "jungleTree",
+    "old_house", "aztecHut", "silvianHouse", "igloo", "hayBall", "oldCar", "woodLodge",
+    "watertower", "fern", "redFlowerBush", "silvianKiosk", "modernHousing", "deadTree", "treeStump",
+)
+# fmt: on
+"""Of SuperTuxKart's library."""
+
+
+def build(kit: Kit) -> Scene:
+    """Build a park."""
+    rng = kit.rng
+    size = rng.uniform(80, 400)
+    hills = rng.choice((0.3, 0.8, 2, 5)) * size / 100
+    heights = terrain(kit.seed, hills, flat=rng.uniform(0, 10) / size)
+    side = np.linspace(-size / 2, size / 2, GRID)
+    points = np.stack([*np.meshgrid(side, side), heights], 2).reshape(-1, 3)
+    corners = np.arange(GRID * GRID).reshape(GRID, GRID)
+    faces = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], 2)
+    cover = kit.palette.of(rng.choice(("grass", "grass", "soil", "pavement")), (2, 6), 0.2)
+    ground = kit.stage.mesh(points.tolist(), faces.reshape(-1, 4).tolist(), cover)
+    ground.data.shade_smooth()
+    reach = min(size / 2 - 4, rng.uniform(15, 40))
+
+    def spot(part: float) -> tuple[float, float, float]:
+        """Draw a place within reach, on the ground."""
+        angle, distance = rng.uniform(0, 2 * math.pi), reach * part * math.sqrt(rng.random())
+        x, y = distance * math.cos(angle), distance * math.sin(angle)
+        row, column = (min(GRID - 1, round((v / size + 0.5) * (GRID - 1))) for v in (y, x))
+        return x, y, float(heights[row, column]) - 0.03
+
+    _scatter(kit, spot)
+    kit.daylight()
+    return Scene("park", str(kit.seed), lambda: _view(kit, spot), kit.daylight)
+
+
+def terrain(seed: int, hills: float, flat: float) -> NDArray[np.float64]:
+    """Return heights: noise of five scales, level in the middle."""
+    dice = np.random.default_rng(seed)
+    heights = np.zeros((GRID, GRID))
+    for octave in range(5):
+        side = 2 ** (octave + 1) + 1
+        noise = Image.fromarray(dice.standard_normal((side, side)).astype(np.float32))
+        heights += np.asarray(noise.resize((GRID, GRID), Image.Resampling.BICUBIC)) * hills / 2**octave
+    away = np.linspace(-0.5, 0.5, GRID)
+    distance = np.hypot(*np.meshgrid(away, away))
+    heights *= np.clip((distance - flat) / 0.3, 0.03, 1)
+    return np.asarray(heights - heights[GRID // 2, GRID // 2])
+
+
+def _scatter(kit: Kit, spot: Spot) -> None:
+    rng = kit.rng
+    for choice, (fewest, most) in OBJECTS:
+        scales = (0.5, 1.4) if choice == "trees" else (1.0, 1.0)
+        for _ in range(rng.randint(fewest, most)):
+            kit.furniture.put(kit.one_of(choice, 3), spot(1), rng.uniform(0, 6.28), rng.uniform(*scales))
+    karts = Karts(kit.stage, kit.assets.karts)
+    for name in rng.sample(DECORATION, rng.randint(2, 5)):
+        for _ in range(rng.randint(1, 5)):
+            karts.decorate(name, spot(1), rng.uniform(0, 6.28), rng.uniform(0.6, 1.3))
+    for _ in range(rng.choice((0, 0, 1, 3, 5))):
+        size = (rng.uniform(5, 14), rng.uniform(5, 10), rng.uniform(3, 10))
+        building(kit, spot(1.1), rng.uniform(0, 6.28), size)
+    for _ in range(rng.choice((0, 2, 6, 12))):
+        kit.odd_thing(spot(0.6), kit.sides(0.2, 2))
+
+
+def _view(kit: Kit, spot: Spot) -> View | None:
+    rng = kit.rng
+    lens = pick_lens(OPEN_LENSES, rng)
+    x, y, z = spot(0.9)
+    hit = kit.stage.cast((x, y, z + 60), (0, 0, -1))
+    if hit is None or (hit[0].z > z + 0.4 and lens.height[1] < 5):
+        return None
+    yaw = math.atan2(-y, -x) + rng.gauss(0, 0.8)
+    return through(lens, Stand((x, y, max(z, hit[0].z)), yaw), rng)
