@@ -23,4 +23,5 @@ def _measure(bench: Bench, model: str) -> list[Series]:
             way.name: partial(process.step, "load") for way, process in zip(chosen, processes, strict=True)
         }
         alternate(turns, 1)
-        return series("ready", model, alternate(turns, bench.rounds))
+        # Ten milliseconds are easily disturbed: more turns than of what takes seconds.
+        return series("ready", model, alternate(turns, 2 * bench.rounds))

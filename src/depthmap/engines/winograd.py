@@ -5,7 +5,7 @@ take a quarter of the multiplications; matrices B, G, A as there (section 4.3, f
 transforms read and write the features several times, so it pays only where there are many channels.
 
 OpenVINO has it on ARM, not on x86. It is written here in its own operations: the transform of the input is a
-convolution of each channel by itself, the products are one of matrices, the transform back is a convolution again.
+convolution of each channel by itself, the products and the transform back are products of matrices.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from openvino import opset13 as ops
 
 _TILE = 4
 _SIDE = _TILE + 2
+_AREA = _SIDE**2
 _B = np.array(
     [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
      [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
@@ -73,29 +74,35 @@ def _convolved(features: openvino.Output, weights: NDArray[np.float32]) -> openv
     """Return the convolution of (N, C, H, W), H and W multiples of 4, with (O, C, 3, 3), padded by one."""
     outputs, inputs = weights.shape[:2]
     planes = ops.reshape(features, [-1, 1, 0, 0], special_zero=True)
-    # (N C, 36, H / 4, W / 4), then (36, N, C, tiles), (36, N, O, tiles), and (N O, 36, H / 4, W / 4)
     tiles = ops.convolution(planes, _to_tiles(), [_TILE] * 2, [1, 1], [1, 1], [1, 1])
-    grid = ops.slice(ops.shape_of(tiles), [2], [4], [1])
+    grid = _sides(tiles)  # H / 4, W / 4
     flat = ops.reshape(tiles, [0, 0, -1], special_zero=True)
     count = ops.slice(ops.shape_of(flat), [2], [3], [1])
-    by_picture = ops.reshape(flat, _joined([-1, inputs, _SIDE**2], count), special_zero=False)
-    factors = ops.transpose(by_picture, [2, 0, 1, 3])
-    products = ops.transpose(ops.matmul(_transformed(weights), factors, False, False), [1, 2, 0, 3])
-    back = ops.reshape(products, _joined([-1, _SIDE**2], grid), special_zero=False)
-    pixels = ops.convolution(back, _from_tiles(), [1, 1], [0, 0], [0, 0], [1, 1])
-    planes = ops.depth_to_space(pixels, "blocks_first", _TILE)
-    return ops.reshape(planes, [-1, outputs, 0, 0], special_zero=True)
+    by_picture = ops.reshape(flat, _joined([-1, inputs, _AREA], count), special_zero=False)
+    factors = ops.transpose(by_picture, [2, 0, 1, 3])  # (36, N, C, tiles)
+    products = ops.matmul(_transformed(weights), factors, False, False)  # (36, N, O, tiles)
+    pixels = ops.matmul(_from_tiles(), ops.reshape(products, [_AREA, -1], special_zero=False), False, False)
+    apart = ops.reshape(pixels, _joined([_TILE, _TILE, -1], grid), special_zero=False)
+    whole = ops.transpose(apart, [2, 3, 0, 4, 1])  # (N O, H / 4, 4, W / 4, 4)
+    return ops.reshape(whole, _joined([-1, outputs], _sides(features)), special_zero=False)
 
 
-def _joined(sides: list[int], last: openvino.Node) -> openvino.Node:
-    return ops.concat([ops.constant(np.array(sides, np.int64)), last], 0)
+def _sides(features: openvino.Output | openvino.Node) -> openvino.Node:
+    """Return height and width."""
+    return ops.slice(ops.shape_of(features), [2], [4], [1])
+
+
+def _joined(*parts: list[int] | openvino.Node) -> openvino.Node:
+    """Return a shape of which some sides are known."""
+    known = [ops.constant(np.array(part, np.int64)) if isinstance(part, list) else part for part in parts]
+    return ops.concat(known, 0)
 
 
 def _transformed(weights: NDArray[np.float32]) -> openvino.Node:
     """Return G g Gᵀ of each kernel, (36, 1, O, C)."""
     products = np.kron(_G, _G).astype(np.float32) @ weights.reshape(-1, 9).T
     # A constant: of an array the operation would make one by way of a list.
-    return ops.constant(products.reshape(_SIDE**2, 1, *weights.shape[:2]))
+    return ops.constant(products.reshape(_AREA, 1, *weights.shape[:2]))
 
 
 def _to_tiles() -> NDArray[np.float32]:
@@ -104,5 +111,5 @@ def _to_tiles() -> NDArray[np.float32]:
 
 
 def _from_tiles() -> NDArray[np.float32]:
-    """Return Aᵀ m A as a convolution of 36 channels to the 16 pixels of a tile."""
-    return np.kron(_A, _A).reshape(_TILE**2, _SIDE**2, 1, 1).astype(np.float32)
+    """Return Aᵀ m A as a matrix from the 36 products of a tile to its 16 pixels."""
+    return np.kron(_A, _A).astype(np.float32)
