@@ -10,6 +10,7 @@ from torch import nn
 from ..networks.folding import fold_batch_norms
 from . import MANY
 from .cores import usable_cores
+from .upload import upload
 
 if TYPE_CHECKING:
     from . import Float32, Runner
@@ -30,7 +31,8 @@ def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: i
     if optimize and (device.type != "cpu" or many):
         fold_batch_norms(network)
     order = torch.channels_last if optimize and device.type == "cpu" and many else torch.preserve_format
-    network = network.to(device, dtype).to(memory_format=order)  # type: ignore[call-overload]  # torch's types lack it
+    network = network.to(device, dtype) if device.type == "cpu" else upload(network, device, dtype)
+    network = network.to(memory_format=order)  # type: ignore[call-overload]  # torch's types lack it
 
     def run(batch: Float32) -> Float32:
         with torch.inference_mode():

@@ -1,0 +1,77 @@
+"""A network's tensors onto a GPU: out of the mapping by way of two page-locked buffers, so that all steps overlap.
+
+A copy from pageable memory waits for the driver, which stages it in buffers of its own. Here the processor reads and
+converts the next piece while the last one is on its way (CUDA C++ Best Practices Guide, "Asynchronous and Overlapping
+Transfers with Computation").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+_PIECE = 32 << 20
+"""Elements of a buffer, at most: 64 MiB in half precision."""
+
+
+def upload(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Move a network to a device, its floating-point tensors converted to ``dtype``; return it.
+
+    The result is that of ``network.to(device, dtype)``; tensors that several modules share stay shared.
+    """
+    slots = [slot for module in network.modules() for slot in _slots(module)]
+    tensors = {id(tensor): tensor for _, _, tensor in slots}
+    longest = max((t.numel() for t in tensors.values() if t.is_floating_point()), default=0)
+    stage = _Stage(device, dtype, min(longest, _PIECE))
+    moved = {key: stage.moved(t) if t.is_floating_point() else t.to(device) for key, t in tensors.items()}
+    parameters = {
+        key: nn.Parameter(moved[key], t.requires_grad) for key, t in tensors.items() if _is_parameter(t)
+    }
+    for table, name, tensor in slots:
+        table[name] = parameters.get(id(tensor), moved[id(tensor)])
+    return network
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    return isinstance(tensor, nn.Parameter)
+
+
+def _slots(module: nn.Module) -> Iterator[tuple[dict[str, Tensor | None], str, Tensor]]:
+    """Yield where a module keeps its tensors: a table, a name in it, and the tensor."""
+    for table in (cast(dict[str, Tensor | None], module._parameters), module._buffers):
+        for name, tensor in table.items():
+            if tensor is not None:
+                yield table, name, tensor
+
+
+class _Stage:
+    """Two buffers in turn; one is written again when what was in it has arrived."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype, length: int) -> None:
+        self.device, self.dtype = device, dtype
+        self.asynchronous = device.type == "cuda"
+        self.buffers = [torch.empty(length, dtype=dtype, pin_memory=self.asynchronous) for _ in range(2)]
+        self.arrived: list[torch.cuda.Event | None] = [None, None]
+
+    def moved(self, tensor: Tensor) -> Tensor:
+        """Return a tensor on the device, in its own shape."""
+        target = torch.empty(tensor.shape, dtype=self.dtype, device=self.device)
+        source, flat = tensor.detach().reshape(-1), target.view(-1)
+        for start in range(0, source.numel(), len(self.buffers[0])):
+            end = start + len(self.buffers[0])
+            self._send(source[start:end], flat[start:end])
+        return target
+
+    def _send(self, source: Tensor, target: Tensor) -> None:
+        buffer, arrived = self.buffers[0][: len(source)], self.arrived[0]
+        if arrived:
+            arrived.synchronize()
+        buffer.copy_(source)
+        target.copy_(buffer, non_blocking=True)
+        if self.asynchronous:
+            self.arrived[0] = torch.cuda.current_stream(self.device).record_event()
+        self.buffers.reverse()
+        self.arrived.reverse()
