@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from training.render.parameters import (
     STRIPS,
     STYLES,
     VERGE,
+    Lens,
 )
 from training.render.road import Road, draw_plan
 
@@ -24,8 +26,15 @@ STAND = Stand((3.0, -2.0, 0.5), 0.3)
 
 
 def view(**changes: float) -> View:
-    values = {"yaw": 0.0, "pitch": 0.0, "roll": 0.0, "fov": 80.0, "width": 512, "height": 160} | changes
-    return View((0.0, 0.0, 1.5), **values)  # type: ignore[arg-type]
+    values: dict[str, Any] = {
+        "yaw": 0.0,
+        "pitch": 0.0,
+        "roll": 0.0,
+        "fov": 80.0,
+        "width": 512,
+        "height": 160,
+    } | changes
+    return View((0.0, 0.0, 1.5), **values)
 
 
 def test_a_view_looks_along_its_yaw_with_up_upwards() -> None:
@@ -68,11 +77,11 @@ def test_driving_views_are_wide_strips_at_the_height_of_a_car_looking_ahead() ->
 
 
 @pytest.mark.parametrize("lenses", [STREET_LENSES, OPEN_LENSES, ROOM_LENSES])
-def test_lenses_are_drawn_by_their_shares(lenses: tuple[object, ...]) -> None:
+def test_lenses_are_drawn_by_their_shares(lenses: tuple[Lens, ...]) -> None:
     rng = Random(2)
-    drawn = [pick_lens(lenses, rng) for _ in range(3000)]  # type: ignore[arg-type]
+    drawn = [pick_lens(lenses, rng) for _ in range(3000)]
     for lens in lenses:
-        assert drawn.count(lens) / 3000 == pytest.approx(lens.share, abs=0.04)  # type: ignore[attr-defined]
+        assert drawn.count(lens) / 3000 == pytest.approx(lens.share, abs=0.04)
 
 
 def test_views_from_one_place_in_one_direction_resemble_each_other() -> None:

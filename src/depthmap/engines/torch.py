@@ -31,7 +31,7 @@ def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: i
     if optimize and (device.type != "cpu" or many):
         fold_batch_norms(network)
     order = torch.channels_last if optimize and device.type == "cpu" and many else torch.preserve_format
-    network = network.to(device, dtype) if device.type == "cpu" else upload(network, device, dtype)
+    network = upload(network, device, dtype) if device.type == "cuda" else network.to(device, dtype)
     network = network.to(memory_format=order)  # type: ignore[call-overload]  # torch's types lack it
 
     def run(batch: Float32) -> Float32:

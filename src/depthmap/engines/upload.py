@@ -7,11 +7,10 @@ Transfers with Computation").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
-
 import torch
 from torch import Tensor, nn
+
+from ..networks import in_place_of, slots
 
 _PIECE = 32 << 20
 """Elements of a buffer, at most: 64 MiB in half precision."""
@@ -22,29 +21,17 @@ def upload(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
 
     The result is that of ``network.to(device, dtype)``; tensors that several modules share stay shared.
     """
-    slots = [slot for module in network.modules() for slot in _slots(module)]
-    tensors = {id(tensor): tensor for _, _, tensor in slots}
+    places = slots(network).values()
+    tensors = {id(tensor): tensor for table, key in places if (tensor := table[key]) is not None}
     longest = max((t.numel() for t in tensors.values() if t.is_floating_point()), default=0)
     stage = _Stage(device, dtype, min(longest, _PIECE))
-    moved = {key: stage.moved(t) if t.is_floating_point() else t.to(device) for key, t in tensors.items()}
-    parameters = {
-        key: nn.Parameter(moved[key], t.requires_grad) for key, t in tensors.items() if _is_parameter(t)
+    moved = {
+        number: in_place_of(t, stage.moved(t) if t.is_floating_point() else t.to(device))
+        for number, t in tensors.items()
     }
-    for table, name, tensor in slots:
-        table[name] = parameters.get(id(tensor), moved[id(tensor)])
+    for table, key in places:
+        table[key] = moved[id(table[key])]
     return network
-
-
-def _is_parameter(tensor: Tensor) -> bool:
-    return isinstance(tensor, nn.Parameter)
-
-
-def _slots(module: nn.Module) -> Iterator[tuple[dict[str, Tensor | None], str, Tensor]]:
-    """Yield where a module keeps its tensors: a table, a name in it, and the tensor."""
-    for table in (cast(dict[str, Tensor | None], module._parameters), module._buffers):
-        for name, tensor in table.items():
-            if tensor is not None:
-                yield table, name, tensor
 
 
 class _Stage:

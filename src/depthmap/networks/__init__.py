@@ -59,17 +59,17 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     UnrecognisedFile
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
-    slots = _slots(module)
+    places = slots(module)
     read = {name: tensor for name, tensor in state.items() if not name.startswith(_UNUSED)}
-    if not _fit(slots, read):
+    if not _fit(places, read):
         own = module.state_dict()
         difference = _difference(_shapes(own), _shapes(read)) or _other_kinds(own, read)
         raise UnrecognisedFile(
             f"The tensors do not fit the network: {difference}",
             remedy="Check that the file is the checkpoint of this model, complete and not converted.",
         )
-    for name, (table, key) in slots.items():
-        table[key] = _in_place_of(table[key], read[name])
+    for name, (table, key) in places.items():
+        table[key] = in_place_of(table[key], read[name])
 
 
 def fill_in_float32(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -77,10 +77,10 @@ def fill_in_float32(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     fill(module, {name: t.float() if t.is_floating_point() else t for name, t in state.items()})
 
 
-_Table = dict[str, Tensor | None]
+Table = dict[str, Tensor | None]
 
 
-def _slots(module: nn.Module) -> dict[str, tuple[_Table, str]]:
+def slots(module: nn.Module) -> dict[str, tuple[Table, str]]:
     """Return by its name in the state dict where each tensor is kept.
 
     torch's ``load_state_dict`` does the same as `fill` in six times as long.
@@ -88,16 +88,16 @@ def _slots(module: nn.Module) -> dict[str, tuple[_Table, str]]:
     return {
         f"{prefix}.{key}" if prefix else key: (table, key)
         for prefix, part in module.named_modules()
-        for table in (cast(_Table, part._parameters), part._buffers)
+        for table in (cast(Table, part._parameters), part._buffers)
         for key, tensor in table.items()
         if tensor is not None
     }
 
 
-def _fit(slots: Mapping[str, tuple[_Table, str]], found: Mapping[str, Tensor]) -> bool:
+def _fit(places: Mapping[str, tuple[Table, str]], found: Mapping[str, Tensor]) -> bool:
     """Tell whether the names are the same, and each tensor is of the shape and kind of number of the one there."""
-    return slots.keys() == found.keys() and all(
-        _alike(table[key], found[name]) for name, (table, key) in slots.items()
+    return places.keys() == found.keys() and all(
+        _alike(table[key], found[name]) for name, (table, key) in places.items()
     )
 
 
@@ -107,7 +107,8 @@ def _alike(own: Tensor | None, other: Tensor) -> bool:
     )
 
 
-def _in_place_of(own: Tensor | None, tensor: Tensor) -> Tensor:
+def in_place_of(own: Tensor | None, tensor: Tensor) -> Tensor:
+    """Return ``tensor`` as what ``own`` is: a parameter, or a plain tensor."""
     # `isinstance` of a Parameter runs Python code of torch, 300 times.
     return nn.Parameter(tensor, own.requires_grad) if type(own) is nn.Parameter else tensor
 
