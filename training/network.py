@@ -18,6 +18,8 @@ from depthmap.catalog import EMBEDDED
 from depthmap.networks import build
 from depthmap.networks.folding import pairs
 
+from .depthwise import depthwise
+
 # The features have standard deviations of about 13, 8, 4 and 2; the decoder shall start with 1. What reads them
 # also learns more slowly by as much: else a step changes its output ten times as much as that of other layers.
 GAINS = {"layer1_rn": 1 / 13, "layer2_rn": 1 / 8, "layer3_rn": 1 / 4, "layer4_rn": 1 / 2}
@@ -84,16 +86,28 @@ def _initialise(convolution: nn.Conv2d, gain: float) -> None:
         nn.init.zeros_(convolution.bias)
 
 
+def _convolve(convolution: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve in the type of ``x``, whatever the weights': they stay in float32 for the optimiser."""
+    border = getattr(convolution, "border", ())
+    x = F.pad(x, border) if border else x
+    if convolution.groups > 1:
+        assert bias is not None
+        return depthwise(x, weight, bias, convolution.stride[0], int(convolution.padding[0]))
+    bias = None if bias is None else bias.to(x.dtype)
+    return convolution._conv_forward(x, weight.to(x.dtype), bias)
+
+
+def _plain(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    return _convolve(convolution, x, convolution.weight, convolution.bias)
+
+
 def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Convolve with the norm's scale in the weights and its shift as the bias."""
     assert norm.running_var is not None
     assert norm.running_mean is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    border = getattr(convolution, "border", ())
     weight = convolution.weight * scale[:, None, None, None]
-    bias = norm.bias - norm.running_mean * scale
-    x = F.pad(x, border) if border else x
-    return F.conv2d(x, weight, bias, convolution.stride, convolution.padding, groups=convolution.groups)
+    return _convolve(convolution, x, weight, norm.bias - norm.running_mean * scale)
 
 
 def normed(name: str, module: nn.Module) -> bool:
@@ -119,7 +133,7 @@ def add_norms(network: nn.Module) -> None:
 
 
 def _then_norm(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    y: Tensor = convolution.get_submodule("norm")(convolution._conv_forward(x, convolution.weight, None))
+    y: Tensor = convolution.get_submodule("norm")(_convolve(convolution, x, convolution.weight, None))
     return y
 
 
@@ -149,11 +163,14 @@ def folded(state: Mapping[str, Tensor], eps: float = 1e-5) -> dict[str, Tensor]:
 
 
 def make_trainable(network: nn.Module) -> None:
-    """Prepare the network for training: same tensors, other arithmetic.
+    """Prepare the network for training: same tensors, other arithmetic, in the floating type of the pictures.
 
     The statistics of the encoder's norms stay ImageNet's, so each norm is a scale and a shift, and can be part of
     its convolution: a fifth less time on a CPU. The last ReLU leaks, so that a pixel below zero still learns.
     """
+    for module in network.get_submodule("scratch").modules():
+        if isinstance(module, nn.Conv2d):
+            module.forward = partial(_plain, module)  # type: ignore[method-assign]  # of this one only
     for convolution, norm in list(pairs(network.get_submodule("pretrained"))):
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution

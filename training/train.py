@@ -144,8 +144,7 @@ class Run:
         freeze_norms(self.network, stage.frozen_norms)
         halve(self.network, stage.half)
         batch = (batch.thinned() if stage.half else batch).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            prediction: Tensor = self.network(batch.pictures)
+        prediction: Tensor = self.network(batch.pictures.bfloat16())
         weights = PLAIN if stage.plain else self.config.weights
         loss, parts = losses.total(prediction.float(), batch.inverse_depths, batch.masks, weights)
         self.optimizer.zero_grad(set_to_none=True)
