@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from depthmap.catalog import CATALOG, ModelSpec
+from depthmap.catalog import CATALOG, EMBEDDED, ModelSpec
 from depthmap.errors import UsageError
 from depthmap.transforms import network_size, prepare, resize_cubic, restore
 from support import GOLDENS
@@ -76,6 +76,23 @@ def test_sizes_are_the_official_ones(
 ) -> None:
     expected = {"DPT_Large": dpt, "DPT_Hybrid": dpt, "MiDaS": v21, "MiDaS_small": small}
     assert {spec.name: network_size(width, height, spec) for spec in PUBLISHED} == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (640, 480, (256, 192)),
+        (480, 640, (192, 256)),
+        (1242, 375, (416, 128)),
+        (1000, 1000, (224, 224)),
+        (10_000, 400, (1120, 32)),
+        (1_000_000, 2, (1536, 32)),
+    ],
+)
+def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
+    width: int, height: int, expected: tuple[int, int]
+) -> None:
+    assert network_size(width, height, EMBEDDED) == expected
 
 
 @untimed

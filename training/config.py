@@ -17,19 +17,19 @@ SMALL: dict[Shape, float] = {
     (160, 128): 1.0,
 }
 MEDIUM: dict[Shape, float] = {
-    (128, 192): 3.0,
-    (160, 192): 3.0,
-    (192, 256): 2.0,
-    (64, 192): 1.0,
+    (160, 192): 4.0,
+    (128, 224): 1.5,
+    (96, 288): 1.5,
     (192, 160): 1.0,
+    (160, 160): 0.5,
 }
+# as many pixels as the network sees when it is used, whatever the picture's aspect
 LARGE: dict[Shape, float] = {
-    (192, 256): 4.0,
-    (160, 256): 2.0,
-    (128, 256): 1.0,
-    (64, 256): 1.5,
+    (192, 256): 5.0,
+    (160, 288): 1.5,
+    (128, 384): 1.5,
     (256, 192): 1.0,
-    (256, 256): 0.5,
+    (224, 224): 0.5,
 }
 
 
@@ -55,6 +55,8 @@ class Stage:
     steps: int
     shapes: dict[Shape, float]
     """Shapes of the batches and how often each is drawn, relative to the others."""
+    narrowest: float = 0.55
+    """The least width of a crop, as a share of the widest one."""
     encoder: bool = True
     """The encoder is trained, except its first, generic layer."""
     plain: bool = False
@@ -80,6 +82,8 @@ class Config:
     warm_up: int = 100
     """Steps in which the rates rise from zero."""
     ema: float = 0.995
+    disturbed: bool = True
+    """The looks of pictures are changed at random: colours, sharpness, noise."""
     norms: bool = True
     """Batch norms in the decoder while it is trained; they are folded into its convolutions afterwards."""
     weights: Weights = Weights()
@@ -90,9 +94,12 @@ class Config:
     stages: tuple[Stage, ...] = (
         Stage(60, SMALL, encoder=False, plain=True, half=True),
         Stage(140, SMALL, encoder=False, half=True),
-        Stage(4000, SMALL, half=True),
-        Stage(600, MEDIUM, decay=True),
-        Stage(500, LARGE, decay=True, frozen_norms=True),
+        Stage(1667, SMALL, half=True),
+        Stage(5850, MEDIUM, decay=True),
+        # Whole pictures are what the network will see: Touvron et al., "Fixing the train-test resolution
+        # discrepancy", NeurIPS 2019.
+        Stage(5000, LARGE, narrowest=0.75, decay=True),
+        Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
     )
 
     def stage(self, step: int) -> Stage:
@@ -127,24 +134,22 @@ class Config:
 CONFIGS = {"main": Config()}
 """Runs by name."""
 
+NARROW: dict[Shape, float] = {(128, 192): 2.0, (128, 160): 2.0, (64, 192): 1.0, (160, 128): 1.0}
 _SHORT = Config(
     ema=0.98,
-    warm_up=30,
+    warm_up=20,
     score_minutes=1e9,
-    stages=(
-        Stage(60, {(96, 128): 1.0}, encoder=False, plain=True, half=True),
-        Stage(100, {(96, 128): 1.0}, encoder=False, half=True),
-        Stage(100, {(96, 128): 1.0}, encoder=False, half=True, decay=True),
-    ),
+    checkpoint_minutes=1e9,
+    stages=(Stage(300, NARROW, decay=True),),
 )
 ABLATIONS = {
     "base": _SHORT,
-    "without norms": replace(_SHORT, norms=False),
-    "without norms, rate / 3": replace(_SHORT, norms=False, decoder_rate=_SHORT.decoder_rate / 3),
+    "invariant 0": replace(_SHORT, weights=Weights(invariant=0)),
     "gradient 0": replace(_SHORT, weights=Weights(gradient=0)),
     "gradient 1": replace(_SHORT, weights=Weights(gradient=1)),
     "relative 0": replace(_SHORT, weights=Weights(relative=0)),
     "relative 4": replace(_SHORT, weights=Weights(relative=4)),
     "trimmed to 80 %": replace(_SHORT, weights=Weights(keep=0.8)),
+    "looks unchanged": replace(_SHORT, disturbed=False),
 }
-"""Short runs that differ from the first in one thing; they train the decoder alone, on a given encoder."""
+"""Short runs that differ from the first in one thing; they go on from a run, at its peak rates."""

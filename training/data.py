@@ -21,7 +21,7 @@ from torch import Tensor
 
 from depthmap.catalog import EMBEDDED
 
-from .config import Shape
+from .config import Shape, Stage
 
 Random = np.random.Generator
 DEPTH_SCALE = 65535
@@ -94,12 +94,14 @@ def normalised(pictures: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(scaled).permute(0, 3, 1, 2)  # of contiguous NHWC, this is channels_last
 
 
-def random_crop(size: tuple[int, int], shape: Shape, rng: Random) -> tuple[float, float, float, float]:
+def random_crop(
+    size: tuple[int, int], shape: Shape, narrowest: float, rng: Random
+) -> tuple[float, float, float, float]:
     """Draw a crop (left, upper, right, lower) of a picture (width, height), of about the shape's aspect."""
     width, height = size
     aspect = shape[1] / shape[0] * np.exp(rng.uniform(-0.2, 0.2))
     widest = min(width, height * aspect)
-    w = widest * rng.uniform(0.55, 1.0) if rng.random() < 0.7 else widest
+    w = widest * rng.uniform(narrowest, 1.0) if rng.random() < 0.7 else widest
     h = min(w / aspect, height)  # not above by a rounding error
     left, upper = rng.uniform(0, width - w), rng.uniform(0, height - h)
     return left, upper, left + w, upper + h
@@ -155,22 +157,28 @@ DISTURBANCES: tuple[tuple[float, Callable[[Image.Image, Random], Image.Image]], 
 
 
 def sample(
-    picture: NDArray[np.uint8], depth: NDArray[np.uint16], shape: Shape, rng: Random
+    picture: NDArray[np.uint8],
+    depth: NDArray[np.uint16],
+    shape: Shape,
+    narrowest: float,
+    rng: Random,
+    disturbed: bool = True,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """Crop a pair at random, resize it to ``shape``, perhaps mirror it, and change the picture's looks.
+    """Crop a pair at random, resize it to ``shape``, perhaps mirror it, and change its looks if ``disturbed``.
 
     The depth is sampled by nearest neighbour: between 0, which is invalid, and a depth there is no mean.
     """
     rgb, inverse = Image.fromarray(picture), Image.fromarray(depth.astype(np.int32))
-    box = random_crop(rgb.size, shape, rng)
+    box = random_crop(rgb.size, shape, narrowest, rng)
     size = (shape[1], shape[0])
     rgb = rgb.resize(size, Image.Resampling.BICUBIC, box=box)
     inverse = inverse.resize(size, Image.Resampling.NEAREST, box=box)
     if rng.random() < 0.5:
         rgb, inverse = (im.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for im in (rgb, inverse))
-    rgb = recolour(rgb, rng) if rng.random() < 0.9 else rgb
-    for chance, disturb in DISTURBANCES:
-        rgb = disturb(rgb, rng) if rng.random() < chance else rgb
+    if disturbed:
+        rgb = recolour(rgb, rng) if rng.random() < 0.9 else rgb
+        for chance, disturb in DISTURBANCES:
+            rgb = disturb(rgb, rng) if rng.random() < chance else rgb
     return np.asarray(rgb), np.asarray(inverse).astype(np.uint16)
 
 
@@ -180,10 +188,11 @@ class Sampler:
     A batch is a function of the seed and the step alone, so that a run resumes as if it had not stopped.
     """
 
-    def __init__(self, sources: Sequence[Source], batch: int, seed: int) -> None:
+    def __init__(self, sources: Sequence[Source], batch: int, seed: int, disturbed: bool = True) -> None:
         if batch % len(sources):
             raise ValueError(f"a batch of {batch} cannot be shared evenly by {len(sources)} sources")
         self.sources, self.share, self.seed = sources, batch // len(sources), seed
+        self.disturbed = disturbed
 
     def _chosen(self, source: Source, step: int) -> list[int]:
         """Return the pictures of a source in this step: it is shuffled anew for each round."""
@@ -192,13 +201,13 @@ class Sampler:
         shuffled = {r: np.random.default_rng([self.seed, r, 7]).permutation(len(source)) for r in orders}
         return [int(shuffled[p // len(source)][p % len(source)]) for p in places]
 
-    def batch(self, step: int, shapes: dict[Shape, float]) -> Batch:
-        """Return the batch of ``step``, of a shape drawn from ``shapes`` by weight."""
+    def batch(self, step: int, stage: Stage) -> Batch:
+        """Return the batch of ``step``, of a shape drawn from the stage's by weight."""
         rng = np.random.default_rng([self.seed, step])
-        weights = np.array(list(shapes.values()))
-        shape = list(shapes)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        weights = np.array(list(stage.shapes.values()))
+        shape = list(stage.shapes)[int(rng.choice(len(weights), p=weights / weights.sum()))]
         pairs = [
-            sample(source.pictures[i], source.inverse_depths[i], shape, rng)
+            sample(source.pictures[i], source.inverse_depths[i], shape, stage.narrowest, rng, self.disturbed)
             for source in self.sources
             for i in self._chosen(source, step)
         ]
@@ -207,12 +216,12 @@ class Sampler:
         scaled = np.multiply(inverse, 1 / DEPTH_SCALE, dtype=np.float32)
         return Batch(pictures, torch.from_numpy(scaled), torch.from_numpy(inverse > 0))
 
-    def ahead(self, step: int, shapes: Sequence[dict[Shape, float]], workers: int = 1) -> Iterator[Batch]:
-        """Yield the batches of ``step`` and after, one for each of ``shapes``, prepared in threads ahead of time."""
+    def ahead(self, step: int, stages: Sequence[Stage], workers: int = 1) -> Iterator[Batch]:
+        """Yield the batches of ``step`` and after, one for each of ``stages``, prepared in threads ahead of time."""
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[Batch]] = deque()
-            for place, stage_shapes in enumerate(shapes):
-                waiting.append(pool.submit(self.batch, step + place, stage_shapes))
+            for place, stage in enumerate(stages):
+                waiting.append(pool.submit(self.batch, step + place, stage))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
             yield from (future.result() for future in waiting)

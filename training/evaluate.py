@@ -34,6 +34,10 @@ TOO_FEW = 10
 """A source with fewer pictures is shown but decides nothing."""
 EXACT = ("indoor", "outdoor", "stk")
 """Sources whose depth is rendered: their contours are scored."""
+PUBLISHED = {"kitti": 29.27, "nyu": 13.43}
+"""δ > 1.25 of MiDaS_small on whole sets, by their authors: README of MiDaS 3.1, "MiDaS-small (v2.1)"."""
+SEEN = ("nyu",)
+"""Sets that MiDaS_small was scored on without having seen their training part, which this model has."""
 MODEL, FIRST = "Depthmap_Tiny", "first version"
 FIRST_SCORES = Path(__file__).with_name("first_version.json")
 """What the first version scored, by source; written by ``--json``."""
@@ -65,7 +69,11 @@ def score(folder: Path, methods: Mapping[str, Method], every: int = 1) -> Scores
 
 
 def table(scores: Scores, numbers: Mapping[str, int]) -> str:
-    """Return the scores as a Markdown table: one row per source and method, the best of each source in bold."""
+    """Return the scores as a Markdown table: one row per source and method, the best of each source in bold.
+
+    What was scored here competes; published figures, of other pictures, stand beside it. An asterisk marks those
+    that have seen the training part of a set that the others have not.
+    """
     lines = [
         "| source (pictures) | method | δ > 1.25, % | AbsRel | RMSE | edges: accuracy, completeness |",
         "|---|---|---:|---:|---:|---:|",
@@ -75,7 +83,12 @@ def table(scores: Scores, numbers: Mapping[str, int]) -> str:
         for place, (name, e) in enumerate(methods.items()):
             label = f"{source} ({numbers[source]})" if place == 0 else ""
             share = f"**{e.d125:.1f}**" if name == best else f"{e.d125:.1f}"
-            lines.append(f"| {label} | {name} | {share} | {e.absrel:.3f} | {e.rmse:.3f} | {_edges(e)} |")
+            mark = "\\*" if source in SEEN and name in (MODEL, FIRST) else ""
+            lines.append(
+                f"| {label} | {name}{mark} | {share} | {e.absrel:.3f} | {e.rmse:.3f} | {_edges(e)} |"
+            )
+        if source in PUBLISHED:
+            lines.append(f"|  | MiDaS_small, as published | {PUBLISHED[source]:.1f} | – | – | – |")
     return "\n".join(lines)
 
 

@@ -174,8 +174,16 @@ def make_trainable(network: nn.Module) -> None:
     for convolution, norm in list(pairs(network.get_submodule("pretrained"))):
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
-    network.get_submodule("scratch.output_conv")[5] = nn.LeakyReLU(0.1)  # type: ignore[operator]  # a Sequential
+    network.get_submodule("scratch.output_conv")[5] = LeakySquare()  # type: ignore[operator]  # a Sequential
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
+
+
+class LeakySquare(nn.Module):
+    """The network's squared ReLU, with a slope below zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a tensor to one of the same shape."""
+        return torch.where(x > 0, x * x, 0.1 * x)
 
 
 def _identity(x: Tensor) -> Tensor:

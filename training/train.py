@@ -109,6 +109,11 @@ class Run:
         self.step, self.clock = state["step"], Clock(state["seconds"])
         self.log(f"resumed {path} at step {self.step}, minute {self.clock.seconds / MINUTE:.1f}")
 
+    def rewind(self) -> None:
+        """Count steps from 0: the weights and the optimiser's state are where this run begins."""
+        self.step, self.clock = 0, Clock()
+        self.average = Average(self.network, self.config.ema)
+
     def weights(self) -> dict[str, Tensor]:
         """Return the averaged weights as a flat state dict of the network that ships, on the CPU."""
         return {name: tensor.cpu() for name, tensor in folded(self.average.state).items()}
@@ -183,8 +188,8 @@ def due(seconds: float, before: float, minutes: float) -> bool:
 def train(run: Run, sampler: Sampler, val: Path, workers: int = 1, scored: bool = True) -> None:
     """Train until the last stage is over, saving and scoring on the way."""
     config, reports = run.config, Reports(run)
-    shapes = [config.stage(step).shapes for step in range(run.step, config.steps)]
-    for batch in sampler.ahead(run.step, shapes, workers):
+    stages = [config.stage(step) for step in range(run.step, config.steps)]
+    for batch in sampler.ahead(run.step, stages, workers):
         started, before = time.monotonic(), run.clock.seconds
         if run.step == config.peak_steps:
             run.save("stable.pt")
@@ -243,7 +248,12 @@ def run(options: argparse.Namespace) -> None:
     this = Run(options.run, config, options.encoder, options.start, options.device)
     sources = read_sources(options.data / "train", *(more / "train" for more in options.more))
     this.log(f"{ {s.name: len(s) for s in sources} } {config}")
-    train(this, Sampler(sources, config.batch, config.seed), options.data / "val", options.workers)
+    train(
+        this,
+        Sampler(sources, config.batch, config.seed, config.disturbed),
+        options.data / "val",
+        options.workers,
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+RESIZES = ("minimal", "upper_bound", "area")
+"""The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
 _MIT = "MIT"
 _V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
 
@@ -27,8 +29,10 @@ class ModelSpec:
     """One model: what its network is, how a picture is prepared for it, and where its checkpoint is.
 
     ``mean`` and ``std`` apply to RGB in [0, 1]; ``input_size`` is in pixels; ``resize`` is ``"minimal"`` (both
-    sides scaled by whichever axis' scale is closer to 1) or ``"upper_bound"`` (the longer side becomes
-    ``input_size``). ``sha256`` and ``bytes`` are those of the published ``.pt`` file, empty and 0 when unknown.
+    sides scaled by whichever axis' scale is closer to 1), ``"upper_bound"`` (the longer side becomes
+    ``input_size``) or ``"area"`` (as many pixels as a picture of 4:3 with a longer side of ``input_size``:
+    what is wider than that loses no height). ``sha256`` and ``bytes`` are those of the published ``.pt`` file,
+    empty and 0 when unknown.
     """
 
     name: str
@@ -99,10 +103,8 @@ class ModelSpec:
             raise UsageError(
                 "mean, std, input_size and bytes of a model description must be numbers", self.name
             )
-        if not 32 <= self.input_size <= 4096 or self.resize not in ("minimal", "upper_bound"):
-            raise UsageError(
-                "input_size must be 32 to 4096, and resize 'minimal' or 'upper_bound'", self.name
-            )
+        if not 32 <= self.input_size <= 4096 or self.resize not in RESIZES:
+            raise UsageError(f"input_size must be 32 to 4096, and resize one of {RESIZES}", self.name)
 
     def renamed(self, name: str) -> ModelSpec:
         """Return the same network under the user's own name: no source, and nothing that it must equal."""
@@ -185,10 +187,10 @@ CATALOG: dict[str, ModelSpec] = {
             "Depthmap_Tiny",
             "depthmap_tiny",
             256,
-            "upper_bound",
+            "area",
             *_LITE,
             bytes=8_971_739,
-            sha256="39e953390ddc3103b23e1445c65071adb2449d422a9c9f6b6788c9c820b10c54",
+            sha256="eef7f3a0351cdc1efbff15d4258110246dd7c008100ec47f79d1a078b31eb265",
             parameters=4_313_817,
             licence="MIT",
             about="in the package; needs no download",

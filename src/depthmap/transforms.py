@@ -8,7 +8,8 @@ here in NumPy, so that engines without torch share it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,12 @@ KERNEL = -0.75
 BLOCK = 32
 """Output rows that one matrix product makes: large enough for BLAS, small enough for the processor's cache."""
 
-# Which of the two scales (of the height, of the width) both sides get; the first where they tie.
-_SCALE: dict[str, Callable[[Sequence[float]], float]] = {
-    "minimal": lambda scales: min(scales, key=lambda scale: abs(1 - scale)),
-    "upper_bound": min,
+# What both sides of a picture (width, height) are multiplied by for a network's input size.
+_SCALE: dict[str, Callable[[int, int, int], float]] = {
+    # the scale of the height or of the width, whichever is nearer to 1; the first where they tie
+    "minimal": lambda size, w, h: min((size / h, size / w), key=lambda scale: abs(1 - scale)),
+    "upper_bound": lambda size, w, h: min(size / h, size / w),
+    "area": lambda size, w, h: math.sqrt(_area(size) / (w * h)),
 }
 
 
@@ -61,16 +64,23 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """
     if width < 1 or height < 1:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
-    scale = _SCALE[spec.resize]((spec.input_size / height, spec.input_size / width))
-    bound = spec.input_size if spec.resize == "upper_bound" else None
+    scale = _SCALE[spec.resize](spec.input_size, width, height)
+    # a picture so thin that one side is rounded up to 32 shall not have more pixels for it
+    bounds = {"upper_bound": spec.input_size, "area": _area(spec.input_size) // MULTIPLE}
+    bound = bounds.get(spec.resize)
     return _multiple(scale * width, bound), _multiple(scale * height, bound)
 
 
+def _area(size: int) -> int:
+    """Return the pixels of a picture of 4:3 whose longer side is ``size``."""
+    return size * size * 3 // 4
+
+
 def _multiple(side: float, bound: int | None) -> int:
-    """Round to a multiple of 32, down where the nearest exceeds ``bound``."""
+    """Round to a multiple of 32, down where the nearest exceeds ``bound``; never to less than 32."""
     rounded = round(side / MULTIPLE) * MULTIPLE
     if bound is not None and rounded > bound:
-        rounded = int(side // MULTIPLE) * MULTIPLE
+        rounded = int(min(side, bound) // MULTIPLE) * MULTIPLE
     return max(rounded, MULTIPLE)
 
 

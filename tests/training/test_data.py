@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from scenes import scene
-from training.config import CONFIGS, LARGE, SMALL
+from training.config import CONFIGS, LARGE, SMALL, Stage
 
 from depthmap.catalog import EMBEDDED
+from depthmap.transforms import network_size
 from training import data
 
 
@@ -46,10 +47,15 @@ def test_a_depth_of_another_size_is_refused(folder: Path) -> None:
 @given(
     size=st.tuples(st.integers(32, 400), st.integers(32, 400)),
     shape=st.sampled_from([*SMALL, *LARGE]),
+    narrowest=st.floats(0.3, 1),
     seed=st.integers(0, 1000),
 )
-def test_a_crop_lies_in_the_picture(size: tuple[int, int], shape: tuple[int, int], seed: int) -> None:
-    left, upper, right, lower = data.random_crop(size, shape, np.random.default_rng(seed))
+def test_a_crop_lies_in_the_picture_and_is_not_narrower_than_asked(
+    size: tuple[int, int], shape: tuple[int, int], narrowest: float, seed: int
+) -> None:
+    left, upper, right, lower = data.random_crop(size, shape, narrowest, np.random.default_rng(seed))
+    widest = min(size[0], size[1] * shape[1] / shape[0] * np.exp(-0.2))  # the aspect varies by this much
+    assert right - left >= narrowest * widest - 1e-6
     assert 0 <= left < right <= size[0] + 1e-6
     assert 0 <= upper < lower <= size[1] + 1e-6
 
@@ -58,7 +64,7 @@ def test_a_crop_lies_in_the_picture(size: tuple[int, int], shape: tuple[int, int
 def test_picture_and_depth_stay_on_each_other(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     monkeypatch.setattr(data, "recolour", lambda picture, rng: picture)
     monkeypatch.setattr(data, "DISTURBANCES", ())
-    picture, depth = data.sample(*scene(seed), (64, 96), np.random.default_rng(seed))
+    picture, depth = data.sample(*scene(seed), (64, 96), 0.55, np.random.default_rng(seed))
     assert picture.shape == (64, 96, 3)
     assert depth.shape == (64, 96)
     assert np.abs(picture[..., 0] - depth / 257.0).max() < 6
@@ -70,7 +76,7 @@ def test_looks_change_and_depth_does_not(seed: int) -> None:
     picture, depth = scene(seed)
     depth[:20] = 0
     depth[20:50] = 1
-    _, sampled = data.sample(picture, depth, (64, 96), np.random.default_rng(seed))
+    _, sampled = data.sample(picture, depth, (64, 96), 0.55, np.random.default_rng(seed))
     assert set(np.unique(sampled)) <= set(np.unique(depth))
 
 
@@ -88,16 +94,16 @@ def test_a_batch_that_cannot_be_shared_is_refused(folder: Path) -> None:
 
 def test_a_batch_depends_on_seed_and_step_alone(folder: Path) -> None:
     sources = data.read_sources(folder)
-    first = data.Sampler(sources, batch=4, seed=3).batch(17, SMALL)
-    again = data.Sampler(sources, batch=4, seed=3).batch(17, SMALL)
-    other = data.Sampler(sources, batch=4, seed=3).batch(18, {first.masks.shape[1:]: 1.0})  # type: ignore[dict-item]  # torch.Size is a tuple
+    first = data.Sampler(sources, batch=4, seed=3).batch(17, Stage(1, SMALL))
+    again = data.Sampler(sources, batch=4, seed=3).batch(17, Stage(1, SMALL))
+    other = data.Sampler(sources, batch=4, seed=3).batch(18, Stage(1, {first.masks.shape[1:]: 1.0}))  # type: ignore[dict-item]  # torch.Size is a tuple
     assert torch.equal(first.pictures, again.pictures)
     assert torch.equal(first.inverse_depths, again.inverse_depths)
     assert not torch.equal(first.pictures, other.pictures)
 
 
 def test_a_batch_is_normalised_and_masked(folder: Path) -> None:
-    batch = data.Sampler(data.read_sources(folder), batch=4, seed=1).batch(0, {(64, 96): 1.0})
+    batch = data.Sampler(data.read_sources(folder), batch=4, seed=1).batch(0, Stage(1, {(64, 96): 1.0}))
     assert batch.pictures.shape == (4, 3, 64, 96)
     assert batch.pictures.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch.masks, batch.inverse_depths > 0)
@@ -108,14 +114,20 @@ def test_a_batch_is_normalised_and_masked(folder: Path) -> None:
 
 def test_every_shape_fits_the_network() -> None:
     shapes = {shape for config in CONFIGS.values() for stage in config.stages for shape in stage.shapes}
-    assert all(side % 32 == 0 and side <= EMBEDDED.input_size for shape in shapes for side in shape)
+    assert all(side % 32 == 0 for shape in shapes for side in shape)
+
+
+def test_the_last_stages_shapes_are_sizes_at_which_the_network_is_used() -> None:
+    for config in CONFIGS.values():
+        for height, width in config.stages[-1].shapes:
+            assert network_size(width, height, EMBEDDED) == (width, height)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_made_ahead_are_those_of_their_steps(folder: Path, workers: int) -> None:
     sampler = data.Sampler(data.read_sources(folder), batch=4, seed=3)
-    shapes = [{(64, 96): 1.0}] * 3 + [{(32, 64): 1.0}] * 6
-    ahead = list(sampler.ahead(5, shapes, workers))
-    assert len(ahead) == len(shapes)
+    stages = [Stage(3, {(64, 96): 1.0})] * 3 + [Stage(6, {(32, 64): 1.0})] * 6
+    ahead = list(sampler.ahead(5, stages, workers))
+    assert len(ahead) == len(stages)
     for place, batch in enumerate(ahead):
-        assert torch.equal(batch.pictures, sampler.batch(5 + place, shapes[place]).pictures)
+        assert torch.equal(batch.pictures, sampler.batch(5 + place, stages[place]).pictures)

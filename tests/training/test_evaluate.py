@@ -107,6 +107,18 @@ def test_means_and_the_first_version_stand_beside_the_model(tmp_path: Path) -> N
     assert "| mean of sources (110) | Depthmap_Tiny | **15.0** |" in evaluate.table(means, numbers)
 
 
+def test_published_figures_stand_beside_the_model_which_has_seen_the_set() -> None:
+    found = {evaluate.MODEL: Errors(0.1, 20.0, 0.1), "constant": Errors(0.3, 50.0, 0.2)}
+    rows = evaluate.table({"nyu": found, "stk": found}, {"nyu": 60, "stk": 70}).splitlines()[2:]
+    assert [row.split("|")[2:4] for row in rows] == [
+        [" Depthmap_Tiny\\* ", " **20.0** "],
+        [" constant ", " 50.0 "],
+        [" MiDaS_small, as published ", " 13.4 "],
+        [" Depthmap_Tiny ", " **20.0** "],
+        [" constant ", " 50.0 "],
+    ]
+
+
 def test_the_first_version_does_not_stand_beside_itself(tmp_path: Path) -> None:
     scores = {"a": {evaluate.MODEL: Errors(0.2, 30.0, 0.1)}}
     (tmp_path / "first.json").write_text(json.dumps(evaluate.as_json(scores)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(folder: Path, encoder: 
     whole = train.Run(tmp_path / "whole", TINY, encoder)
     train.train(whole, sampler, folder, scored=False)
     first = train.Run(tmp_path / "parts", TINY, encoder)
-    for batch in sampler.ahead(0, [TINY.stages[0].shapes] * 3):
+    for batch in sampler.ahead(0, [TINY.stages[0]] * 3):
         first.train_on(batch)
     first.save()
     again = train.Run(tmp_path / "parts", TINY)
@@ -174,26 +174,36 @@ def test_the_average_follows_the_network(filled: nn.Module) -> None:
 def test_the_ablations_differ_from_their_base_in_one_thing() -> None:
     base, *others = (asdict(config) for config in ABLATIONS.values())
     changed = [{key for key in base if other[key] != base[key]} for other in others]
-    assert all(keys in ({"weights"}, {"norms"}, {"norms", "decoder_rate"}) for keys in changed)
+    assert all(keys in ({"weights"}, {"disturbed"}) for keys in changed)
     for config in list(ABLATIONS.values())[1:]:
         assert config.stages == ABLATIONS["base"].stages
 
 
-def test_a_variant_that_is_done_is_not_trained_again(
+def test_a_variant_begins_with_the_state_of_a_run_and_is_trained_once(
     folder: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    start = train.Run(tmp_path / "start", TINY, encoder)
+    start.step = 2
+    start.save()
     monkeypatch.setitem(ABLATIONS, "tiny", TINY)
-    sources = data.read_sources(folder)
-    done = ablate.trained("tiny", tmp_path / "run", sources, encoder, folder)
-    assert done.step == TINY.steps
-    monkeypatch.setattr(ablate, "train", None)
-    again = ablate.trained("tiny", tmp_path / "run", sources, encoder, folder)
-    assert again.step == TINY.steps
+    sources, common = data.read_sources(folder), (folder, tmp_path / "start" / "last.pt")
+    begun: list[train.Run] = []
+    monkeypatch.setattr(ablate, "train", lambda run, *_, **__: begun.append(run) or run.save())
+    for _ in range(2):
+        ablate.trained("tiny", 3, tmp_path / "run", sources, common[1], common[0])
+    (only,) = begun
+    assert only.step == 0
+    assert only.config == replace(TINY, seed=3)
+    name = "scratch.layer1_rn.weight"
+    assert torch.equal(only.weights()[name], start.weights()[name])
 
 
 def test_the_table_of_ablations_has_a_row_each() -> None:
-    found = {"base": {"room": Errors(0.1, 20.0, 0.1, 3.0, 4.0), "street": Errors(0.1, 40.0, 0.1)}}
-    assert "| base | 20.0 | 40.0 | 30.0 | 3.00, 4.00 |" in ablate.table(found)
+    def errors(room: float) -> dict[str, Errors]:
+        return {"room": Errors(0.1, room, 0.1, 3.0, 4.0), "street": Errors(0.1, 40.0, 0.1)}
+
+    rows = ablate.table({"base": [errors(20.0), errors(24.0)]})
+    assert "| base | 22.0 | 40.0 | 31.0 (30.0 to 32.0) | 3.00, 4.00 |" in rows
 
 
 def test_an_export_is_half_the_size_and_predicts_the_same(filled: nn.Module, tmp_path: Path) -> None:

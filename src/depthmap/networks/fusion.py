@@ -34,6 +34,8 @@ class DecoderVariant:
     """The residual units add relu(x), not x: version 2.1 rectified its input in place, and was trained so."""
     head_align_corners: bool = False
     """How the head doubles the resolution; the fusion blocks always align corners."""
+    squared: bool = False
+    """The head gives the square root of inverse depth: far surfaces, close to 0 in inverse depth, lie further apart."""
     padding_mode: str = "zeros"
     """What 3×3 convolutions see beyond the border: "zeros", or "replicate" for the nearest pixel."""
     coarse_first: bool = True
@@ -77,6 +79,14 @@ class FusionBlock(nn.Module):
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
+class SquaredReLU(nn.Module):
+    """The square of what is above 0, as in So et al., "Primer", NeurIPS 2021."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a tensor to one of the same shape."""
+        return F.relu(x).square()
+
+
 class Decoder(nn.Module):
     """Features of four resolutions in, inverse depth out; ``scratch`` in the checkpoints."""
 
@@ -96,7 +106,7 @@ class Decoder(nn.Module):
             Conv2d(variant.head[0], variant.head[1], 3, padding=1, padding_mode=border),
             nn.ReLU(inplace=True),
             Conv2d(variant.head[1], 1, 1),
-            nn.ReLU(inplace=True),
+            SquaredReLU() if variant.squared else nn.ReLU(inplace=True),
         )
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:

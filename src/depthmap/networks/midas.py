@@ -48,7 +48,11 @@ VARIANTS = {
         partial(efficientnet.encoder, efficientnet.LITE0),
         # Zeros beyond the border leave a frame, and corners several times as near as all else.
         DecoderVariant(
-            efficientnet.LITE0.pyramid, (24, 40, 80, 160), head=(16, 16), padding_mode="replicate"
+            efficientnet.LITE0.pyramid,
+            (24, 40, 80, 160),
+            head=(16, 16),
+            squared=True,
+            padding_mode="replicate",
         ),
     ),
 }
