@@ -69,7 +69,7 @@ def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding
         len(weight),
         [False, True, False],
     )[1]
-    return found
+    return found.float()
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:

@@ -166,7 +166,7 @@ def make_trainable(network: nn.Module) -> None:
     """Prepare the network for training: same tensors, other arithmetic, in the floating type of the pictures.
 
     The statistics of the encoder's norms stay ImageNet's, so each norm is a scale and a shift, and can be part of
-    its convolution: a fifth less time on a CPU. The last ReLU leaks, so that a pixel below zero still learns.
+    its convolution: a fifth less time on a CPU. The squared ReLU leaks, so that a pixel below zero still learns.
     """
     for module in network.get_submodule("scratch").modules():
         if isinstance(module, nn.Conv2d):
