@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from depthmap.catalog import CATALOG, EMBEDDED, ModelSpec
+from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, ModelSpec
 from depthmap.errors import UsageError
 from depthmap.transforms import network_size, prepare, resize_cubic, restore
 from support import GOLDENS
@@ -93,6 +94,11 @@ def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
     width: int, height: int, expected: tuple[int, int]
 ) -> None:
     assert network_size(width, height, EMBEDDED) == expected
+
+
+@pytest.mark.parametrize("rule", RESIZES)
+def test_a_picture_of_the_networks_own_size_stays_as_it_is_by_every_rule(rule: str) -> None:
+    assert network_size(256, 192, replace(EMBEDDED, resize=rule)) == (256, 192)
 
 
 @untimed

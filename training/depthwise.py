@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
 
 
 class _Depthwise(torch.autograd.Function):
@@ -38,38 +39,25 @@ class _Depthwise(torch.autograd.Function):
 
 def _of_input(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Convolve the gradient, its pixels apart by the stride, with the kernel turned by 180 degrees."""
+    last = weight.shape[2] - 1
     if stride > 1:
-        n, c, h, w = gradient.shape
-        apart = gradient.new_zeros(n, c, (h - 1) * stride + 1, (w - 1) * stride + 1).contiguous(
-            memory_format=torch.channels_last
-        )
+        sides = [side + 2 * padding - last for side in x.shape[2:]]
+        apart = torch.empty(
+            (*gradient.shape[:2], *sides),
+            dtype=gradient.dtype,
+            device=gradient.device,
+            memory_format=torch.channels_last,
+        ).zero_()
         apart[:, :, ::stride, ::stride] = gradient
         gradient = apart
-    margin = weight.shape[2] - 1 - padding
-    missing = [x.shape[d] - gradient.shape[d] - 2 * margin + weight.shape[d] - 1 for d in (3, 2)]
-    if any(missing):
-        gradient = F.pad(gradient, (0, missing[0], 0, missing[1]))
-    return F.conv2d(gradient, weight.flip(2, 3), None, 1, margin, groups=len(weight))
+    return F.conv2d(gradient, weight.flip(2, 3), None, 1, last - padding, groups=len(weight))
 
 
 def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Ask torch, in float32 on a CPU; returns float32, as the weights are."""
     if x.device.type == "cpu":
-        gradient, x, weight = gradient.float(), x.float(), weight.float()
-    found: Tensor = torch.ops.aten.convolution_backward(
-        gradient,
-        x,
-        weight,
-        None,
-        [stride] * 2,
-        [padding] * 2,
-        [1, 1],
-        False,
-        [0, 0],
-        len(weight),
-        [False, True, False],
-    )[1]
-    return found.float()
+        gradient, x = gradient.float(), x.float()
+    return conv2d_weight(x, weight.shape, gradient, stride, padding, groups=len(weight)).float()
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
@@ -77,5 +65,5 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int
 
     Computes in the floating type of ``x``; weight and bias are float32, and so are their gradients.
     """
-    result: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
+    result: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return result

@@ -65,7 +65,7 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     if width < 1 or height < 1:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
     scale = _SCALE[spec.resize](spec.input_size, width, height)
-    # a picture so thin that one side is rounded up to 32 shall not have more pixels for it
+    # area: a picture so thin that one side is rounded up to 32 shall not have more pixels for it
     bounds = {"upper_bound": spec.input_size, "area": _area(spec.input_size) // MULTIPLE}
     bound = bounds.get(spec.resize)
     return _multiple(scale * width, bound), _multiple(scale * height, bound)
