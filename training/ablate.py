@@ -31,7 +31,7 @@ def trained(name: str, seed: int, folder: Path, sources: list[Source], start: Pa
     run = Run(folder, config, start=start)
     if not (folder / "last.pt").exists():
         run.rewind()
-        train(run, Sampler(sources, config.batch, seed, config.disturbed), val, scored=False)
+        train(run, Sampler(sources, config.shares, seed, config.disturbed), val, scored=False)
     return run
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 Shape = tuple[int, int]
@@ -74,8 +75,8 @@ class Stage:
 class Config:
     """A training run. It is measured in steps, so that it is the same on every machine."""
 
-    batch: int = 16
-    """A multiple of the number of sources, of which each gives the same share."""
+    shares: Mapping[str, int] = field(default_factory=lambda: {"indoor": 3, "nyu": 3, "outdoor": 5, "stk": 5})
+    """How many pictures of each source a batch has, whatever the sources' sizes."""
     decoder_rate: float = 1.5e-3
     encoder_rate: float = 3e-4
     weight_decay: float = 2e-2
@@ -101,6 +102,11 @@ class Config:
         Stage(5000, LARGE, narrowest=0.75, decay=True),
         Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
     )
+
+    @property
+    def batch(self) -> int:
+        """How many pictures a step sees."""
+        return sum(self.shares.values())
 
     def stage(self, step: int) -> Stage:
         """Return the stage of ``step``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,20 +183,23 @@ def sample(
 
 
 class Sampler:
-    """Draws batches: every source gives the same share, whatever its size, and goes round before it repeats.
+    """Draws batches: each source gives its share, whatever its size, and goes round before it repeats.
 
     A batch is a function of the seed and the step alone, so that a run resumes as if it had not stopped.
     """
 
-    def __init__(self, sources: Sequence[Source], batch: int, seed: int, disturbed: bool = True) -> None:
-        if batch % len(sources):
-            raise ValueError(f"a batch of {batch} cannot be shared evenly by {len(sources)} sources")
-        self.sources, self.share, self.seed = sources, batch // len(sources), seed
+    def __init__(
+        self, sources: Sequence[Source], shares: Mapping[str, int], seed: int, disturbed: bool = True
+    ) -> None:
+        if odd := {source.name for source in sources} ^ shares.keys():
+            raise ValueError(f"sources and shares must have the same names: {', '.join(sorted(odd))}")
+        self.sources, self.shares, self.seed = sources, shares, seed
         self.disturbed = disturbed
 
     def _chosen(self, source: Source, step: int) -> list[int]:
         """Return the pictures of a source in this step: it is shuffled anew for each round."""
-        places = range(step * self.share, (step + 1) * self.share)
+        share = self.shares[source.name]
+        places = range(step * share, (step + 1) * share)
         orders = {p // len(source): None for p in places}
         shuffled = {r: np.random.default_rng([self.seed, r, 7]).permutation(len(source)) for r in orders}
         return [int(shuffled[p // len(source)][p % len(source)]) for p in places]

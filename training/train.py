@@ -250,7 +250,7 @@ def run(options: argparse.Namespace) -> None:
     this.log(f"{ {s.name: len(s) for s in sources} } {config}")
     train(
         this,
-        Sampler(sources, config.batch, config.seed, config.disturbed),
+        Sampler(sources, config.shares, config.seed, config.disturbed),
         options.data / "val",
         options.workers,
     )

@@ -80,30 +80,36 @@ def test_looks_change_and_depth_does_not(seed: int) -> None:
     assert set(np.unique(sampled)) <= set(np.unique(depth))
 
 
-def test_sources_share_a_batch_evenly_and_go_round(folder: Path) -> None:
-    sampler = data.Sampler(data.read_sources(folder), batch=4, seed=3)
+SHARES = {"hall": 2, "street": 2}
+
+
+def test_each_source_gives_its_share_of_a_batch_and_goes_round(folder: Path) -> None:
+    sampler = data.Sampler(data.read_sources(folder), {"hall": 2, "street": 3}, seed=3)
     for source in sampler.sources:
+        share = sampler.shares[source.name]
         drawn = [i for step in range(len(source)) for i in sampler._chosen(source, step)]
-        assert sorted(drawn) == sorted([*range(len(source))] * 2)
+        assert sorted(drawn) == sorted([*range(len(source))] * share)
+    assert len(sampler.batch(0, Stage(1, SMALL)).pictures) == 5
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="evenly"):
-        data.Sampler(data.read_sources(folder), batch=5, seed=3)
+@pytest.mark.parametrize("shares", [{"hall": 2}, {"hall": 2, "street": 2, "attic": 1}])
+def test_shares_of_other_sources_than_there_are_are_refused(folder: Path, shares: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="same names"):
+        data.Sampler(data.read_sources(folder), shares, seed=3)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(folder: Path) -> None:
     sources = data.read_sources(folder)
-    first = data.Sampler(sources, batch=4, seed=3).batch(17, Stage(1, SMALL))
-    again = data.Sampler(sources, batch=4, seed=3).batch(17, Stage(1, SMALL))
-    other = data.Sampler(sources, batch=4, seed=3).batch(18, Stage(1, {first.masks.shape[1:]: 1.0}))  # type: ignore[dict-item]  # torch.Size is a tuple
+    first = data.Sampler(sources, SHARES, seed=3).batch(17, Stage(1, SMALL))
+    again = data.Sampler(sources, SHARES, seed=3).batch(17, Stage(1, SMALL))
+    other = data.Sampler(sources, SHARES, seed=3).batch(18, Stage(1, {first.masks.shape[1:]: 1.0}))  # type: ignore[dict-item]  # torch.Size is a tuple
     assert torch.equal(first.pictures, again.pictures)
     assert torch.equal(first.inverse_depths, again.inverse_depths)
     assert not torch.equal(first.pictures, other.pictures)
 
 
 def test_a_batch_is_normalised_and_masked(folder: Path) -> None:
-    batch = data.Sampler(data.read_sources(folder), batch=4, seed=1).batch(0, Stage(1, {(64, 96): 1.0}))
+    batch = data.Sampler(data.read_sources(folder), SHARES, seed=1).batch(0, Stage(1, {(64, 96): 1.0}))
     assert batch.pictures.shape == (4, 3, 64, 96)
     assert batch.pictures.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch.masks, batch.inverse_depths > 0)
@@ -125,7 +131,7 @@ def test_the_last_stages_shapes_are_sizes_at_which_the_network_is_used() -> None
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_made_ahead_are_those_of_their_steps(folder: Path, workers: int) -> None:
-    sampler = data.Sampler(data.read_sources(folder), batch=4, seed=3)
+    sampler = data.Sampler(data.read_sources(folder), SHARES, seed=3)
     stages = [Stage(3, {(64, 96): 1.0})] * 3 + [Stage(6, {(32, 64): 1.0})] * 6
     ahead = list(sampler.ahead(5, stages, workers))
     assert len(ahead) == len(stages)

@@ -180,6 +180,16 @@ def test_seeds_of_the_first_data_are_refused(capsys: pytest.CaptureFixture[str])
     assert "validation" in capsys.readouterr().err
 
 
+def test_rooms_are_not_drawn_quickly_since_their_lamps_are_not_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--assets", "a", "--out", "o", "--frames", "1", "--quick", "--source"]
+    assert command.parse([*arguments, "stk"]).quick
+    with pytest.raises(SystemExit):
+        command.parse([*arguments, "indoor"])
+    assert "outdoor, stk" in capsys.readouterr().err
+
+
 def test_rendered_depth_is_compared_with_rays() -> None:
     view = View((0.0, 0.0, 1.5), 0.0, 0.1, 0.0, 90.0, 256, 192)
     fine = slanted_walls(view, 192)

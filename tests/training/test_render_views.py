@@ -55,6 +55,26 @@ def test_rotation_stays_a_rotation() -> None:
 
 
 @pytest.mark.parametrize("shape", STRIPS)
+def test_what_a_ray_meets_is_projected_to_its_place_in_the_picture(shape: tuple[int, int]) -> None:
+    seen = view(yaw=0.7, pitch=-0.3, roll=0.1, width=shape[0], height=shape[1])
+    rays = seen.rays()
+    points = np.array(seen.position) + 12.0 * rays
+    whole = np.concatenate([points, np.ones((*points.shape[:2], 1))], 2)
+    clip = whole @ (seen.projection(0.1, 900.0) @ seen.from_world()).T
+    rows, columns = rays.shape[:2]
+    across = 2 * (np.arange(columns) + 0.5) / columns - 1
+    down = 1 - 2 * (np.arange(rows) + 0.5) / rows
+    assert np.allclose(clip[..., 3], 12.0)  # planar depth
+    assert np.allclose(clip[..., 0] / clip[..., 3], across[None])
+    assert np.allclose(clip[..., 1] / clip[..., 3], down[:, None])
+
+
+def test_depth_is_clipped_at_the_near_and_the_far_plane() -> None:
+    ends = view().projection(0.1, 900.0) @ np.array([[0, 0, -0.1, 1], [0, 0, -900.0, 1]]).T
+    assert np.allclose(ends[2] / ends[3], (-1, 1))
+
+
+@pytest.mark.parametrize("shape", STRIPS)
 def test_rays_span_the_field_of_view_with_square_pixels(shape: tuple[int, int]) -> None:
     width, height = shape
     rays = view(width=width, height=height).rays()

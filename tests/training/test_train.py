@@ -122,7 +122,7 @@ def encoder(tmp_path: Path) -> Path:
 
 
 TINY = Config(
-    batch=4,
+    shares={"hall": 2, "street": 2},
     warm_up=2,
     score_minutes=1e9,
     checkpoint_minutes=1e9,
@@ -135,7 +135,7 @@ TINY = Config(
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(folder: Path, encoder: Path, tmp_path: Path) -> None:
-    sampler = data.Sampler(data.read_sources(folder), TINY.batch, TINY.seed)
+    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
     whole = train.Run(tmp_path / "whole", TINY, encoder)
     train.train(whole, sampler, folder, scored=False)
     first = train.Run(tmp_path / "parts", TINY, encoder)
@@ -154,7 +154,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(folder: Path, encoder: 
 def test_a_longer_run_can_start_where_the_rates_began_to_fall(
     folder: Path, encoder: Path, tmp_path: Path
 ) -> None:
-    sampler = data.Sampler(data.read_sources(folder), TINY.batch, TINY.seed)
+    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
     train.train(train.Run(tmp_path / "first", TINY, encoder), sampler, folder, scored=False)
     longer = train.Run(tmp_path / "longer", TINY.with_steps(1, 9), start=tmp_path / "first" / "stable.pt")
     assert longer.step == 4

@@ -1,7 +1,8 @@
 """Render training data: ``python -m training.render --assets FOLDER --out DATA --source outdoor --frames 500``.
 
-Runs where ``bpy`` and ``OpenEXR`` are installed. Scenes are numbered from ``--seed`` on; the command goes on where it
-was stopped, and ends when the scenes from that seed on have given at least ``--frames`` frames in DATA/train/SOURCE.
+Runs where ``bpy``, ``OpenEXR`` and ``moderngl`` are installed. Scenes are numbered from ``--seed`` on; the command goes
+on where it was stopped, and ends when the scenes from that seed on have given at least ``--frames`` frames in
+DATA/train/SOURCE.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .frames import Folder
-from .parameters import FIRST_SEED, VIEWS
+from .parameters import FIRST_SEED, QUICK, VIEWS
 
 STERILE = 20
 """So many scenes in a row without a frame are a fault."""
@@ -48,9 +49,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="the first scene")
     parser.add_argument("--frames", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="by OpenGL, without light between surfaces")
     options = parser.parse_args(arguments)
     if options.seed < FIRST_SEED:
         parser.error(f"seeds below {FIRST_SEED} were used by the first data and its validation scenes")
+    if options.quick and options.source not in QUICK:
+        parser.error(f"--quick knows the sun and the sky only: {', '.join(QUICK)}")
     return options
 
 
@@ -60,7 +64,7 @@ def main() -> None:
     from .produce import Producer  # here, since it needs Blender
 
     out = Folder(options.out / "train" / options.source)
-    produce = Producer(options.assets, out, options.source, options.threads)
+    produce = Producer(options.assets, out, options.source, options.threads, options.quick)
     print(f"{render(out, options.seed, options.frames, produce)} frames in {out.path}")
 
 

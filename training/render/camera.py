@@ -44,6 +44,19 @@ class View:
         """Return the matrix from camera axes (x right, y up, looking along -z) to the world's."""
         return about_z(self.yaw - math.pi / 2) @ about_x(self.pitch + math.pi / 2) @ about_z(self.roll)
 
+    def from_world(self) -> NDArray[np.float64]:
+        """Return the matrix (4, 4) from the world's axes to the camera's."""
+        matrix, turn = np.eye(4), self.rotation().T
+        matrix[:3, :3], matrix[:3, 3] = turn, -turn @ np.array(self.position)
+        return matrix
+
+    def projection(self, near: float, far: float) -> NDArray[np.float64]:
+        """Return the matrix (4, 4) from the camera's axes to OpenGL's clip space."""
+        wide = math.tan(math.radians(self.fov) / 2)
+        matrix = np.diag((1 / wide, self.width / self.height / wide, (far + near) / (near - far), 0.0))
+        matrix[2, 3], matrix[3, 2] = 2 * far * near / (near - far), -1
+        return matrix
+
     def rays(self, rows: int = GRID) -> NDArray[np.float64]:
         """Return directions (rows, columns, 3) in the world; their length makes distances planar depth."""
         columns = round(rows * self.width / self.height)

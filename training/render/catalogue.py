@@ -88,6 +88,8 @@ CHOICES = {
     "cycles": Choice("Vehicles", 0.8, "^(bicycle|scooter|yamaha)"),
     "people": Choice("Characters", 1.5, "male|boy|girl"),
     "seated": Choice("Characters", 0.7, "sitting"),
+    "animals": Choice("Characters", 0.0, "chicken|horse|dog|cat|rabbit"),
+    "things": Choice("Miscellaneous"),
     "street": Choice(
         "Exterior",
         0.35,

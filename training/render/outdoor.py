@@ -1,12 +1,15 @@
-"""Outdoors: streets most of the time, parks otherwise."""
+"""Outdoors: streets, parks, and close-ups in parks."""
 
 from __future__ import annotations
 
-from . import park, street
-from .parameters import PARK_SHARE
+from . import park, portrait, street
+from .parameters import OUTDOOR_SHARES
 from .scenes import Kit, Scene
+
+BUILDERS = {"street": street.build, "park": park.build, "portrait": portrait.build}
 
 
 def build(kit: Kit) -> Scene:
-    """Build a street or a park."""
-    return park.build(kit) if kit.rng.random() < PARK_SHARE else street.build(kit)
+    """Build one of them."""
+    kind = kit.rng.choices(list(OUTDOOR_SHARES), list(OUTDOOR_SHARES.values()))[0]
+    return BUILDERS[kind](kit)

@@ -27,9 +27,9 @@ class Lens:
 
 PLAIN = ((256, 192),)
 STRIPS = ((256, 192), (448, 192), (512, 160), (512, 160))
-DRIVING = Lens(STRIPS, (70, 95), (1.2, 2.0), (-2, 2), 1, share=0.7)
-WALKING = Lens(PLAIN, (45, 88), (0.5, 2.5), (-1, 6), share=0.2)
-AERIAL = Lens(PLAIN, (45, 88), (5, 30), (-32, 10), share=0.1)
+DRIVING = Lens(STRIPS, (70, 95), (1.2, 2.0), (-2, 2), 1, share=0.4)
+WALKING = Lens(PLAIN, (45, 88), (0.5, 2.5), (-1, 6), share=0.45)
+AERIAL = Lens(PLAIN, (45, 88), (5, 30), (-32, 10), share=0.15)
 STREET_LENSES = (DRIVING, WALKING, AERIAL)
 OPEN_LENSES = (
     Lens(PLAIN, (45, 88), (0.5, 2.5), (-1, 6), share=0.6),
@@ -68,6 +68,10 @@ FAR = {"outdoor": 3500.0, "stk": 7000.0, "indoor": 2000.0}
 """Beyond it lies the sky, or a background that is a picture of one."""
 VIEWS = {"outdoor": (9, 13), "stk": (16, 24), "indoor": (9, 13)}
 """How many frames a scene gives."""
+QUICK = ("outdoor", "stk")
+"""Sources that OpenGL can draw."""
+QUICK_VIEWS = 3
+"""So many times as many when they are drawn by OpenGL: then building the scene is what takes time."""
 AGREEMENT = 0.05
 """The most by which rendered depth may differ from what rays found, of 1; usual is less than 0.01."""
 TRIES = 20
@@ -130,8 +134,39 @@ WAVE = (150, 300)
 """From one hill of a road to the next."""
 VERGE = 120.0
 """How far the ground beside a road goes along with it: less than any bend's radius, or it would fold."""
-PARK_SHARE = 0.15
-"""The share of outdoor scenes without a street."""
+OUTDOOR_SHARES = {"street": 0.4, "park": 0.35, "portrait": 0.25}
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """Close-ups."""
+
+    shares: dict[str, float]
+    """What is portrayed, by the choices of the catalogue."""
+    subjects: tuple[int, int]
+    size: Range
+    """The least length of a subject; the smaller ones are enlarged."""
+    lens: Lens
+    fill: Range
+    """The share of the picture's height or width that a subject takes; above 1 it is cut off."""
+    aim: Range
+    """Where the camera points, from a subject's feet to its head."""
+    lowest: float
+    """The camera is at least this far above the subject's feet."""
+    aside: float
+    """The standard deviation by which it is not in the middle, as a share of the field of view."""
+
+
+PORTRAIT = Portrait(
+    shares={"animals": 0.4, "people": 0.25, "seated": 0.1, "things": 0.25},
+    subjects=(5, 9),
+    size=(1.5, 2.0),
+    lens=Lens(((256, 192), (256, 192), (192, 256)), (35, 75), (0, 0), (-4, 9)),
+    fill=(0.7, 2.5),
+    aim=(0.4, 0.95),
+    lowest=0.25,
+    aside=0.12,
+)
 
 ROOMS: dict[str, tuple[float, Range, Range, Range]] = {
     "room": (0.68, (2.8, 7), (3, 8), (2.3, 3.2)),

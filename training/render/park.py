@@ -32,6 +32,13 @@ DECORATION = (
 
 def build(kit: Kit) -> Scene:
     """Build a park."""
+    spot = grounds(kit)
+    kit.daylight()
+    return Scene("park", str(kit.seed), lambda: _view(kit, spot), kit.daylight)
+
+
+def grounds(kit: Kit) -> Spot:
+    """Lay out hills with what stands on them; return what draws places there."""
     rng = kit.rng
     size = rng.uniform(80, 400)
     hills = rng.choice((0.3, 0.8, 2, 5)) * size / 100
@@ -53,8 +60,7 @@ def build(kit: Kit) -> Scene:
         return x, y, float(heights[row, column]) - 0.03
 
     _scatter(kit, spot)
-    kit.daylight()
-    return Scene("park", str(kit.seed), lambda: _view(kit, spot), kit.daylight)
+    return spot
 
 
 def terrain(seed: int, hills: float, flat: float) -> NDArray[np.float64]:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from . import indoor, outdoor, tracks
+from . import indoor, outdoor, raster, tracks
 from .camera import View, worth_rendering
 from .frames import INFINITE, Folder, encode, expose, stem_of
-from .parameters import AGREEMENT, FAR, LIMITS, TRIES, VIEWS
+from .parameters import AGREEMENT, FAR, LIMITS, QUICK_VIEWS, TRIES, VIEWS
 from .quality import Sieve, agrees
 from .scenes import Kit, Library, Scene
 
@@ -23,17 +23,21 @@ RELIGHT = 6
 
 
 class Producer:
-    """Renders scenes of one source into its folder."""
+    """Renders scenes of one source into its folder: by tracing light, or quickly, by OpenGL."""
 
-    def __init__(self, assets: Path, out: Folder, source: str, threads: int) -> None:
+    def __init__(self, assets: Path, out: Folder, source: str, threads: int, quick: bool = False) -> None:
         self.library, self.out, self.source, self.threads = Library(assets), out, source, threads
+        self.context = raster.context(threads) if quick else None
 
     def __call__(self, seed: int) -> str:
         """Render a scene; return what became of it, for the log."""
         kit = Kit(self.library, seed, self.source, self.threads, self.out.path)
         scene = BUILDERS[self.source](kit)
         kit.stage.settle()
+        quick = raster.Raster(kit.stage, self.context) if self.context else None
+        render = quick.render if quick else kit.stage.render
         wanted, fate, sieve = kit.rng.randint(*VIEWS[self.source]), Counter[str](), Sieve()
+        wanted *= QUICK_VIEWS if quick else 1
         used: list[View] = []
         lines: list[dict[str, object]] = []
         for _ in range(wanted * TRIES):
@@ -45,7 +49,7 @@ class Producer:
                 fate["not worth rendering"] += 1
                 continue
             used.append(view)
-            light, depth = kit.stage.render(view)
+            light, depth = render(view)
             picture, inverse = expose(light, kit.rng), encode(depth, FAR[self.source])
             fault = sieve.fault(picture, inverse) if agrees(cast, depth, AGREEMENT) else "wrong depth"
             fate[fault or "kept"] += 1
@@ -58,6 +62,8 @@ class Producer:
                 )
                 if len(lines) % RELIGHT == 0:
                     scene.relight()
+                    if quick:
+                        quick.relight()
             if len(lines) >= wanted:
                 break
         self.out.finish(seed, lines)

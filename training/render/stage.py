@@ -206,14 +206,42 @@ class Stage:
             Matrix.Translation(view.position) @ Matrix(view.rotation().tolist()).to_4x4()
         )
         self.scene.render.resolution_x, self.scene.render.resolution_y = view.width, view.height
+        channels = self._rendered(self.scene)
+        picked = [_pick(channels, rf"Combined\.{c}$") for c in "RGB"]
+        return np.stack(picked, 2), _pick(channels, r"Depth")
+
+    def panorama(self, width: int, height: int) -> NDArray[np.float32]:
+        """Return the sky's linear light (H, W, 3) in all directions: rows from nadir to zenith, columns by angle.
+
+        The angle in the plane of x and y goes from minus to plus half a turn, 0 being along x.
+        """
+        empty = bpy.data.scenes.new("sky")
+        camera = bpy.data.objects.new("panorama", bpy.data.cameras.new("panorama"))
+        empty.collection.objects.link(camera)
+        empty.world, empty.camera = self.scene.world, camera
+        empty.world.cycles.sampling_method = "NONE"  # it lights nothing, so no map of its lamps is needed
+        camera.data.type, camera.data.panorama_type = "PANO", "EQUIRECTANGULAR"
+        camera.rotation_euler = (math.pi / 2, 0, -math.pi / 2)
+        render = empty.render
+        render.engine, empty.cycles.samples, empty.cycles.use_denoising = "CYCLES", 1, False
+        render.threads_mode, render.threads = "FIXED", self.scene.render.threads
+        render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+        render.filepath = self.scene.render.filepath
+        render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+        channels = self._rendered(empty)
+        bpy.data.scenes.remove(empty)
+        bpy.data.objects.remove(camera)
+        return np.stack([_pick(channels, rf"Combined\.{c}$") for c in "RGB"], 2)[::-1, ::-1]
+
+    def _rendered(self, scene: Any) -> dict[str, NDArray[np.float32]]:
+        """Render a scene; return its channels by name."""
         with silence():
-            bpy.ops.render.render(write_still=True)
+            bpy.ops.render.render(write_still=True, scene=scene.name)
         channels: dict[str, NDArray[np.float32]] = {}
         for part in OpenEXR.File(str(self.scratch), separate_channels=True).parts:
             channels.update({name: np.asarray(c.pixels, np.float32) for name, c in part.channels.items()})
         self.scratch.unlink()
-        picked = [_pick(channels, rf"Combined\.{c}$") for c in "RGB"]
-        return np.stack(picked, 2), _pick(channels, r"Depth")
+        return channels
 
 
 PRIMITIVES: dict[str, tuple[str, dict[str, float]]] = {
