@@ -70,6 +70,8 @@ VIEWS = {"outdoor": (9, 13), "stk": (16, 24), "indoor": (9, 13)}
 """How many frames a scene gives."""
 QUICK = ("outdoor", "stk")
 """Sources that OpenGL can draw."""
+REDRESSED, CHANGED = 0.6, 0.7
+"""The share of scenes drawn by OpenGL that are dressed anew, and of their textures that are then others."""
 QUICK_VIEWS = 3
 """So many times as many when they are drawn by OpenGL: then building the scene is what takes time."""
 AGREEMENT = 0.05
@@ -167,6 +169,62 @@ PORTRAIT = Portrait(
     lowest=0.25,
     aside=0.12,
 )
+
+WILD_SHARE = 0.6
+"""The share of stk's scenes that are no track: of those there are few."""
+
+
+@dataclass(frozen=True)
+class Wild:
+    """A wilderness; the names are of SuperTuxKart's library."""
+
+    covers: tuple[str, ...]
+    hills: tuple[float, ...]
+    reach: Range
+    rocks: tuple[int, int]
+    walls: tuple[int, int]
+    plants: tuple[str, ...]
+    kinds_of_plants: tuple[int, int]
+    number_of_plants: tuple[int, int]
+    plant_scales: Range
+    things: tuple[str, ...]
+    kinds_of_things: tuple[int, int]
+    number_of_things: tuple[int, int]
+    thing_scales: Range
+
+
+# fmt: off
+WILD = Wild(
+    covers=("grass", "soil", "soil", "any"),
+    hills=(0.8, 3, 7, 14),
+    reach=(25, 100),
+    rocks=(0, 25),
+    walls=(0, 12),
+    plants=(
+        "accacia", "agave", "autumnBirch", "autumnSmallBush", "autumnTree", "autumnWillow", "cabbage", "cattail",
+        "cocoaTree", "cornPlant", "cypress", "deadBranch", "deadTree", "fern", "jungleTree", "liana", "lowPalmTree",
+        "lowPineTree", "mushroom", "palmTree", "pinetree", "pumpkin", "redFlowerBush", "redSeaweed", "reef", "roots",
+        "sagebrush", "seaweed", "snowRocks", "snowSmallBush", "treeStump", "tropicalPlant", "waterLily",
+    ),
+    kinds_of_plants=(2, 7),
+    number_of_plants=(30, 350),
+    plant_scales=(0.6, 2.0),
+    things=(
+        "ReedBoat", "animalPig", "armchair", "asianWoodPost", "aztecFountain", "aztecHouse", "aztecHut", "aztecVase",
+        "bench", "bigAirBlower", "blueRadioTower", "boxGrid", "carousel", "chimney", "classchair", "cliffGrassEarth",
+        "electricalBox", "electricalFence", "entranceGuardianMale", "fishSkeleton", "fitchBarrel", "gnuMeditation",
+        "gramophone", "hayBall", "hexajet", "igloo", "jackOLantern", "kiki", "konqi", "logBarrier", "lowRockBarrier",
+        "luggage", "mailbox", "mermaid", "metalSupportBeam", "modernHousing", "monkeyCheering", "mudpot", "oldCar",
+        "old_house", "pallet", "pirateVertical", "poseidon", "ranchPortal", "redCrab", "redToriiPortal", "sandCastle",
+        "silvianClock", "silvianFence", "silvianGirl", "silvianHouse", "silvianKiosk", "silvianTower",
+        "slivianFountain", "steamLocomotive", "tetrapodUnderwater", "tiresBarrier", "trijet", "tvVan",
+        "umbrellaBeach", "watertower", "windpump", "woodLittleBridge", "woodLodge",
+    ),
+    kinds_of_things=(3, 9),
+    number_of_things=(5, 30),
+    thing_scales=(0.8, 1.6),
+)
+# fmt: on
 
 ROOMS: dict[str, tuple[float, Range, Range, Range]] = {
     "room": (0.68, (2.8, 7), (3, 8), (2.3, 3.2)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,32 +34,38 @@ def build(kit: Kit) -> Scene:
     """Build a park."""
     spot = grounds(kit)
     kit.daylight()
-    return Scene("park", str(kit.seed), lambda: _view(kit, spot), kit.daylight)
+    return Scene("park", str(kit.seed), lambda: view(kit, spot), kit.daylight)
 
 
 def grounds(kit: Kit) -> Spot:
     """Lay out hills with what stands on them; return what draws places there."""
+    spot = ground(kit, ("grass", "grass", "soil", "pavement"), (0.3, 0.8, 2, 5))
+    _scatter(kit, spot)
+    return spot
+
+
+def ground(
+    kit: Kit, covers: Sequence[str], hills: Sequence[float], reach: tuple[float, float] = (15, 40)
+) -> Spot:
+    """Lay out bare hills, so many metres high to each 100 metres; return what draws places within reach."""
     rng = kit.rng
     size = rng.uniform(80, 400)
-    hills = rng.choice((0.3, 0.8, 2, 5)) * size / 100
-    heights = terrain(kit.seed, hills, flat=rng.uniform(0, 10) / size)
+    heights = terrain(kit.seed, rng.choice(hills) * size / 100, flat=rng.uniform(0, 10) / size)
     side = np.linspace(-size / 2, size / 2, GRID)
     points = np.stack([*np.meshgrid(side, side), heights], 2).reshape(-1, 3)
     corners = np.arange(GRID * GRID).reshape(GRID, GRID)
     faces = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], 2)
-    cover = kit.palette.of(rng.choice(("grass", "grass", "soil", "pavement")), (2, 6), 0.2)
-    ground = kit.stage.mesh(points.tolist(), faces.reshape(-1, 4).tolist(), cover)
-    ground.data.shade_smooth()
-    reach = min(size / 2 - 4, rng.uniform(15, 40))
+    cover = kit.palette.of(rng.choice(covers), (2, 6), 0.2)
+    kit.stage.mesh(points.tolist(), faces.reshape(-1, 4).tolist(), cover).data.shade_smooth()
+    radius = min(size / 2 - 4, rng.uniform(*reach))
 
     def spot(part: float) -> tuple[float, float, float]:
         """Draw a place within reach, on the ground."""
-        angle, distance = rng.uniform(0, 2 * math.pi), reach * part * math.sqrt(rng.random())
+        angle, distance = rng.uniform(0, 2 * math.pi), radius * part * math.sqrt(rng.random())
         x, y = distance * math.cos(angle), distance * math.sin(angle)
         row, column = (min(GRID - 1, round((v / size + 0.5) * (GRID - 1))) for v in (y, x))
         return x, y, float(heights[row, column]) - 0.03
 
-    _scatter(kit, spot)
     return spot
 
 
@@ -94,7 +100,8 @@ def _scatter(kit: Kit, spot: Spot) -> None:
         kit.odd_thing(spot(0.6), kit.sides(0.2, 2))
 
 
-def _view(kit: Kit, spot: Spot) -> View | None:
+def view(kit: Kit, spot: Spot) -> View | None:
+    """Draw a view towards the middle, from a place that nothing is built on."""
     rng = kit.rng
     lens = pick_lens(OPEN_LENSES, rng)
     x, y, z = spot(0.9)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from . import indoor, outdoor, raster, tracks
+from . import indoor, kart, outdoor, raster
 from .camera import View, worth_rendering
 from .frames import INFINITE, Folder, encode, expose, stem_of
 from .parameters import AGREEMENT, FAR, LIMITS, QUICK_VIEWS, TRIES, VIEWS
@@ -16,7 +16,7 @@ from .scenes import Kit, Library, Scene
 BUILDERS: dict[str, Callable[[Kit], Scene]] = {
     "outdoor": outdoor.build,
     "indoor": indoor.build,
-    "stk": tracks.build,
+    "stk": kart.build,
 }
 RELIGHT = 6
 """After so many frames the hour of the day changes."""
@@ -34,7 +34,7 @@ class Producer:
         kit = Kit(self.library, seed, self.source, self.threads, self.out.path)
         scene = BUILDERS[self.source](kit)
         kit.stage.settle()
-        quick = raster.Raster(kit.stage, self.context) if self.context else None
+        quick = raster.Raster(kit.stage, self.context, kit.dresser()) if self.context else None
         render = quick.render if quick else kit.stage.render
         wanted, fate, sieve = kit.rng.randint(*VIEWS[self.source]), Counter[str](), Sieve()
         wanted *= QUICK_VIEWS if quick else 1

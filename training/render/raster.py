@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +70,13 @@ def context(threads: int) -> Any:
 
 
 class Raster:
-    """A stage on the GPU, or on what plays one; made when the stage is settled."""
+    """A stage on the GPU, or on what plays one; made when the stage is settled.
 
-    def __init__(self, stage: Stage, context: Any) -> None:
-        self.stage, self.context = stage, context
+    ``dress`` gives an image to show in place of a surface's own; what is cut out of the surface stays.
+    """
+
+    def __init__(self, stage: Stage, context: Any, dress: Callable[[Any], Any] = lambda own: own) -> None:
+        self.stage, self.context, self.dress = stage, context, dress
         context.enable(moderngl.DEPTH_TEST)
         self.scene = context.program(vertex_shader=SCENE, fragment_shader=SHADED)
         self.shadows = context.program(vertex_shader=SCENE, fragment_shader=DEPTH_ONLY)
@@ -197,7 +200,7 @@ class Raster:
         if source is None or source.type != "TEX_IMAGE" or source.image is None:
             colour = tuple(inputs["Base Color"].default_value[:3])
             return Look(self.white, colour, shine=shine, roughness=roughness)
-        pixels = _pixels(source.image)
+        pixels = _pixels(self.dress(source.image))
         pixels[..., 3] = _alpha(_source(inputs["Alpha"]), pixels)
         mapping = _source(source.inputs[0])
         placed = mapping is not None and mapping.type == "MAPPING"

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from . import catalogue
 from .assets import Assets
 from .camera import View, dice
 from .catalogue import CHOICES, Item
 from .furniture import Furniture
-from .materials import Palette
+from .materials import Palette, load_image
+from .parameters import CHANGED, REDRESSED
 from .stage import SOLIDS, Stage, Vec
 
 
@@ -71,6 +73,16 @@ class Kit:
     def sides(self, low: float, high: float) -> tuple[float, float, float]:
         """Draw the size of a solid."""
         return self.rng.uniform(low, high), self.rng.uniform(low, high), self.rng.uniform(low, high)
+
+    def dresser(self) -> Callable[[Any], Any]:
+        """Draw what a texture becomes: itself in some scenes, perhaps any other in the rest.
+
+        The tracks are few. Who has learned how far away a certain wall is knows nothing of other walls.
+        """
+        rng, textures = self.rng, self.assets.textures("any")
+        if rng.random() >= REDRESSED:
+            return lambda own: own
+        return lambda own: load_image(rng.choice(textures)) if rng.random() < CHANGED else own
 
     def daylight(self) -> None:
         """Light the stage from outside, anew."""
