@@ -75,7 +75,7 @@ class Stage:
 class Config:
     """A training run. It is measured in steps, so that it is the same on every machine."""
 
-    shares: Mapping[str, int] = field(default_factory=lambda: {"indoor": 3, "nyu": 3, "outdoor": 5, "stk": 5})
+    shares: Mapping[str, int] = field(default_factory=lambda: {"indoor": 4, "nyu": 4, "outdoor": 4, "stk": 4})
     """How many pictures of each source a batch has, whatever the sources' sizes."""
     decoder_rate: float = 1.5e-3
     encoder_rate: float = 3e-4
