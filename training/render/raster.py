@@ -25,8 +25,6 @@ Float = NDArray[np.float32]
 Array = NDArray[Any]
 
 NEAR, FAR = 0.1, 9000.0
-INFINITE = 1e10
-"""The depth of the sky, as Cycles gives it."""
 OVERSAMPLING = 2
 SKY_SIZE = (256, 128)
 SHADOWED = 80.0

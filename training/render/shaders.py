@@ -107,6 +107,6 @@ layout(location = 0) out vec4 colour;
 layout(location = 1) out float depth;
 void main() {{
     colour = vec4(textureLod(sky, on_sky(ray), 0.0).rgb, 1);
-    depth = 1e10;
+    depth = 1e10;  // as Cycles gives it
 }}
 """
