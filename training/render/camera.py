@@ -52,16 +52,20 @@ class View:
 
     def projection(self, near: float, far: float) -> NDArray[np.float64]:
         """Return the matrix (4, 4) from the camera's axes to OpenGL's clip space."""
-        wide = math.tan(math.radians(self.fov) / 2)
-        matrix = np.diag((1 / wide, self.width / self.height / wide, (far + near) / (near - far), 0.0))
+        wide, high = self.half()
+        matrix = np.diag((1 / wide, 1 / high, (far + near) / (near - far), 0.0))
         matrix[2, 3], matrix[3, 2] = 2 * far * near / (near - far), -1
         return matrix
+
+    def half(self) -> tuple[float, float]:
+        """Return how far the picture reaches to each side and up and down, at a depth of 1."""
+        wide = math.tan(math.radians(self.fov) / 2)
+        return wide, wide * self.height / self.width
 
     def rays(self, rows: int = GRID) -> NDArray[np.float64]:
         """Return directions (rows, columns, 3) in the world; their length makes distances planar depth."""
         columns = round(rows * self.width / self.height)
-        wide = math.tan(math.radians(self.fov) / 2)
-        high = wide * self.height / self.width
+        wide, high = self.half()
         x = (2 * (np.arange(columns) + 0.5) / columns - 1) * wide
         y = (1 - 2 * (np.arange(rows) + 0.5) / rows) * high
         grid = np.stack([*np.meshgrid(x, y), np.full((rows, columns), -1.0)], 2)

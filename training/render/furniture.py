@@ -11,7 +11,7 @@ from mathutils import Matrix  # type: ignore[import-not-found]  # part of bpy
 
 from .catalogue import Item
 from .materials import any_colour, cut_out, surface
-from .stage import Colour, Stage, Vec, pose, silence
+from .stage import Colour, Stage, Vec, points_of, pose, silence
 
 TO_Z_UP = Matrix(((1, 0, 0), (0, 0, -1), (0, 1, 0)))
 SEEN_THROUGH = 0.35
@@ -59,12 +59,7 @@ def _in_place(thing: Any, item: Item) -> Any:
 
 def _fit(meshes: list[Any], item: Item) -> None:
     """Scale meshes together to the size of the catalogue; the middle of the underside is the origin."""
-    corners = []
-    for mesh in meshes:
-        points = np.empty(len(mesh.vertices) * 3, np.float32)
-        mesh.vertices.foreach_get("co", points)
-        corners.append(points.reshape(-1, 3))
-    points = np.concatenate([c for c in corners if len(c)])
+    points = np.concatenate([points_of(mesh) for mesh in meshes if mesh.vertices])
     low, high = points.min(0), points.max(0)
     sides = [
         wanted / max(float(side), 1e-6) if side > 1e-6 else 1.0

@@ -136,7 +136,11 @@ WAVE = (150, 300)
 """From one hill of a road to the next."""
 VERGE = 120.0
 """How far the ground beside a road goes along with it: less than any bend's radius, or it would fold."""
-OUTDOOR_SHARES = {"street": 0.4, "park": 0.35, "portrait": 0.25}
+KINDS = {
+    "outdoor": {"street": 0.4, "park": 0.35, "portrait": 0.25},
+    "stk": {"wild": 0.6, "track": 0.4},
+}
+"""Sources of several kinds of scenes, and the share of each. Of tracks there are few."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +173,6 @@ PORTRAIT = Portrait(
     lowest=0.25,
     aside=0.12,
 )
-
-WILD_SHARE = 0.6
-"""The share of stk's scenes that are no track: of those there are few."""
 
 
 @dataclass(frozen=True)

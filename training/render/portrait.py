@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from . import park
 from .camera import View
-from .parameters import PORTRAIT, Portrait
+from .parameters import PORTRAIT
 from .scenes import Kit, Scene
 
 
@@ -26,36 +26,35 @@ def build(kit: Kit) -> Scene:
     spot = park.grounds(kit)
     subjects = [_place(kit, spot) for _ in range(kit.rng.randint(*PORTRAIT.subjects))]
     kit.daylight()
-    return Scene("portrait", str(kit.seed), lambda: _view(kit, subjects, PORTRAIT), kit.daylight, apart=0.5)
+    return Scene("portrait", str(kit.seed), lambda: _view(kit, subjects), kit.daylight, apart=0.5)
 
 
 def _place(kit: Kit, spot: park.Spot) -> Subject:
     rng = kit.rng
-    choice = rng.choices(list(PORTRAIT.shares), list(PORTRAIT.shares.values()))[0]
-    item, foot = kit.one_of(choice), spot(1)
+    item, foot = kit.one_of(kit.one_by_share(PORTRAIT.shares)), spot(1)
     scale = max(1.0, rng.uniform(*PORTRAIT.size) / item.longest)
     kit.furniture.put(item, foot, rng.uniform(0, 2 * math.pi), scale)
     return Subject(foot, item.size[2] * scale, max(item.size[:2]) * scale)
 
 
-def _view(kit: Kit, subjects: Sequence[Subject], portrait: Portrait) -> View:
-    rng, lens = kit.rng, portrait.lens
+def _view(kit: Kit, subjects: Sequence[Subject]) -> View:
+    rng, lens = kit.rng, PORTRAIT.lens
     subject = rng.choice(subjects)
     width, height = rng.choice(lens.shapes)
     fov = rng.uniform(*lens.fov)
     wide = 2 * math.tan(math.radians(fov) / 2)
-    fill = rng.uniform(*portrait.fill)
+    fill = rng.uniform(*PORTRAIT.fill)
     distance = max(subject.height / (wide * height / width), subject.width / wide) / fill + subject.width / 2
     pitch, direction = math.radians(rng.gauss(*lens.pitch)), rng.uniform(0, 2 * math.pi)
     x, y, z = subject.foot
-    aim = z + subject.height * rng.uniform(*portrait.aim)
+    aim = z + subject.height * rng.uniform(*PORTRAIT.aim)
     return View(
         position=(
             x - distance * math.cos(direction),
             y - distance * math.sin(direction),
-            max(aim - distance * math.tan(pitch), z + portrait.lowest),
+            max(aim - distance * math.tan(pitch), z + PORTRAIT.lowest),
         ),
-        yaw=direction + math.radians(rng.gauss(0, fov * portrait.aside)),
+        yaw=direction + math.radians(rng.gauss(0, fov * PORTRAIT.aside)),
         pitch=pitch,
         roll=math.radians(rng.gauss(0, lens.roll)),
         fov=fov,

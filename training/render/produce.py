@@ -6,18 +6,22 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from . import indoor, kart, outdoor, raster
+from . import indoor, park, portrait, raster, street, tracks, wild
 from .camera import View, worth_rendering
 from .frames import INFINITE, Folder, encode, expose, stem_of
-from .parameters import AGREEMENT, FAR, LIMITS, QUICK_VIEWS, TRIES, VIEWS
+from .parameters import AGREEMENT, FAR, KINDS, LIMITS, QUICK_VIEWS, TRIES, VIEWS
 from .quality import Sieve, agrees
 from .scenes import Kit, Library, Scene
 
 BUILDERS: dict[str, Callable[[Kit], Scene]] = {
-    "outdoor": outdoor.build,
     "indoor": indoor.build,
-    "stk": kart.build,
+    "street": street.build,
+    "park": park.build,
+    "portrait": portrait.build,
+    "track": tracks.build,
+    "wild": wild.build,
 }
+"""By kind of scene."""
 RELIGHT = 6
 """After so many frames the hour of the day changes."""
 
@@ -32,7 +36,8 @@ class Producer:
     def __call__(self, seed: int) -> str:
         """Render a scene; return what became of it, for the log."""
         kit = Kit(self.library, seed, self.source, self.threads, self.out.path)
-        scene = BUILDERS[self.source](kit)
+        kind = kit.one_by_share(KINDS[self.source]) if self.source in KINDS else self.source
+        scene = BUILDERS[kind](kit)
         kit.stage.settle()
         quick = raster.Raster(kit.stage, self.context, kit.dresser()) if self.context else None
         render = quick.render if quick else kit.stage.render

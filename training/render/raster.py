@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .camera import View
 from .lighting import ambient, sun_view
 from .shaders import DEPTH_ONLY, SCENE, SCREEN, SHADED, SKY
-from .stage import ALPHA_THRESHOLD, Stage
+from .stage import ALPHA_THRESHOLD, Stage, points_of
 
 Float = NDArray[np.float32]
 Array = NDArray[Any]
@@ -82,7 +82,7 @@ class Raster:
         self.screen = context.vertex_array(self.background, [])
         self.white = self._texture(WHITE)
         self.looks: dict[str, Look | None] = {}
-        self.meshes: dict[str, list[tuple[Look | None, Any, Any, Array]]] = {}
+        self.meshes: dict[str, list[tuple[Look, Any, Any, Array]]] = {}
         self.pieces = list(self._pieces())
         self.centres = np.array([piece.centre for piece in self.pieces])
         self.radii = np.array([piece.radius for piece in self.pieces])
@@ -154,17 +154,17 @@ class Raster:
             matrix = np.array(thing.matrix_world)
             stretch = np.linalg.norm(matrix[:3, :3], 2)
             for look, array, shadow, bounds in self._mesh(thing.data):
-                if look is None:
-                    continue
                 centre = matrix[:3, :3] @ bounds.mean(0) + matrix[:3, 3]
                 radius = stretch * np.linalg.norm(bounds[1] - bounds[0]) / 2
                 yield Piece(look, array, shadow, _columns(matrix), tuple(centre), float(radius))
 
-    def _mesh(self, mesh: Any) -> list[tuple[Look | None, Any, Any, Array]]:
+    def _mesh(self, mesh: Any) -> list[tuple[Look, Any, Any, Array]]:
+        """Return what is seen of a mesh: the look, the arrays and the bounds of each of its materials."""
         if mesh.name not in self.meshes:
             self.meshes[mesh.name] = [
-                (self._look(material), *self._upload(corners), bounds)
+                (look, *self._upload(corners), bounds)
                 for material, corners, bounds in _parts(mesh)
+                if (look := self._look(material)) is not None
             ]
         return self.meshes[mesh.name]
 
@@ -221,10 +221,9 @@ class Raster:
 
     def _seen(self, look: Array, view: View) -> NDArray[np.bool_]:
         """Tell which pieces may be in the picture."""
-        wide = math.tan(math.radians(view.fov) / 2)
         x, y, z = look[:3, :3] @ self.centres.T + look[:3, 3:]
         inside = -z > -self.radii
-        for along, reach in ((x, wide), (y, wide * view.height / view.width)):
+        for along, reach in zip((x, y), view.half(), strict=True):
             inside &= np.abs(along) < -z * reach + self.radii * math.hypot(1, reach)
         return np.asarray(inside)
 
@@ -249,10 +248,9 @@ class Raster:
             (piece.array if shaded else piece.shadow).render()
 
     def _sky(self, view: View, rotation: Array) -> None:
-        wide = math.tan(math.radians(view.fov) / 2)
         self.sky.use(1)
         self.background["sky"] = 1
-        self.background["rays"].write(_columns(rotation * (wide, wide * view.height / view.width, 1)))
+        self.background["rays"].write(_columns(rotation * (*view.half(), 1)))
         self.context.disable(moderngl.DEPTH_TEST)
         self.screen.render(vertices=3)
         self.context.enable(moderngl.DEPTH_TEST)
@@ -267,8 +265,6 @@ def _parts(mesh: Any) -> Iterator[tuple[Any, Float, Array]]:
     """Give a mesh's materials with the corners (N, 5) of their triangles, x, y, z, u, v, and their bounds (2, 3)."""
     mesh.calc_loop_triangles()
     count = len(mesh.loop_triangles)
-    points = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", points)
     sizes = {"vertices": 3, "loops": 3, "material_index": 1}
     indices = {name: np.empty(count * size, np.int32) for name, size in sizes.items()}
     for name, values in indices.items():
@@ -276,7 +272,7 @@ def _parts(mesh: Any) -> Iterator[tuple[Any, Float, Array]]:
     uv = np.zeros((len(mesh.loops), 2), np.float32)
     if mesh.uv_layers.active:
         mesh.uv_layers.active.data.foreach_get("uv", uv.ravel())
-    corners = np.concatenate([points.reshape(-1, 3)[indices["vertices"]], uv[indices["loops"]]], 1)
+    corners = np.concatenate([points_of(mesh)[indices["vertices"]], uv[indices["loops"]]], 1)
     for number in np.unique(indices["material_index"]):
         chosen = corners.reshape(-1, 3, 5)[indices["material_index"] == number].reshape(-1, 5)
         material = mesh.materials[number] if number < len(mesh.materials) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +64,10 @@ class Kit:
             items = self.library.choice(choice)
             self._drawn[choice] = self.rng.sample(items, min(variety, len(items)))
         return self.rng.choice(self._drawn[choice])
+
+    def one_by_share(self, shares: Mapping[str, float]) -> str:
+        """Draw a name by the names' shares."""
+        return self.rng.choices(list(shares), list(shares.values()))[0]
 
     def odd_thing(self, foot: Vec, size: Vec) -> None:
         """Add a solid of any kind and look."""

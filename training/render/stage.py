@@ -55,6 +55,13 @@ def pose(position: Vec, turn: float = 0.0, scale: float = 1.0) -> Any:
     return Matrix.Translation(position) @ Matrix.Rotation(turn, 4, "Z") @ Matrix.Scale(scale, 4)
 
 
+def points_of(mesh: Any) -> NDArray[np.float32]:
+    """Return a mesh's vertices (N, 3), in its own axes."""
+    points = np.empty((len(mesh.vertices), 3), np.float32)
+    mesh.vertices.foreach_get("co", points.ravel())
+    return points
+
+
 class Stage:
     """The one scene that Blender holds; a new stage empties it."""
 
@@ -62,18 +69,10 @@ class Stage:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         self.scratch = scratch / f"frame-{os.getpid()}.exr"
-        render = self.scene.render
-        render.engine = "CYCLES"
+        self._settle_output(self.scene, threads)
         for name, value in SETTINGS.items():
             setattr(self.scene.cycles, name, value)
-        render.threads_mode, render.threads = "FIXED", threads
-        render.use_persistent_data = True
-        render.resolution_percentage = 100
-        render.filepath = str(self.scratch)
-        with contextlib.suppress(AttributeError):  # Blender 5 asks for it before the format
-            render.image_settings.media_type = "MULTI_LAYER_IMAGE"
-        render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
-        render.image_settings.color_depth = "32"
+        self.scene.render.use_persistent_data = True
         layer = self.scene.view_layers[0]
         layer.use_pass_z = True
         layer.pass_alpha_threshold = ALPHA_THRESHOLD
@@ -207,8 +206,7 @@ class Stage:
         )
         self.scene.render.resolution_x, self.scene.render.resolution_y = view.width, view.height
         channels = self._rendered(self.scene)
-        picked = [_pick(channels, rf"Combined\.{c}$") for c in "RGB"]
-        return np.stack(picked, 2), _pick(channels, r"Depth")
+        return _light(channels), _pick(channels, r"Depth")
 
     def panorama(self, width: int, height: int) -> NDArray[np.float32]:
         """Return the sky's linear light (H, W, 3) in all directions: rows from nadir to zenith, columns by angle.
@@ -222,16 +220,25 @@ class Stage:
         empty.world.cycles.sampling_method = "NONE"  # it lights nothing, so no map of its lamps is needed
         camera.data.type, camera.data.panorama_type = "PANO", "EQUIRECTANGULAR"
         camera.rotation_euler = (math.pi / 2, 0, -math.pi / 2)
-        render = empty.render
-        render.engine, empty.cycles.samples, empty.cycles.use_denoising = "CYCLES", 1, False
-        render.threads_mode, render.threads = "FIXED", self.scene.render.threads
-        render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
-        render.filepath = self.scene.render.filepath
-        render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+        self._settle_output(empty, self.scene.render.threads)
+        empty.cycles.samples, empty.cycles.use_denoising = 1, False
+        empty.render.resolution_x, empty.render.resolution_y = width, height
         channels = self._rendered(empty)
         bpy.data.scenes.remove(empty)
-        bpy.data.objects.remove(camera)
-        return np.stack([_pick(channels, rf"Combined\.{c}$") for c in "RGB"], 2)[::-1, ::-1]
+        bpy.data.cameras.remove(camera.data)  # the object goes with it
+        return _light(channels)[::-1, ::-1]
+
+    def _settle_output(self, scene: Any, threads: int) -> None:
+        """Let Cycles render a scene, into the scratch file."""
+        render = scene.render
+        render.engine = "CYCLES"
+        render.threads_mode, render.threads = "FIXED", threads
+        render.resolution_percentage = 100
+        render.filepath = str(self.scratch)
+        with contextlib.suppress(AttributeError):  # Blender 5 asks for it before the format
+            render.image_settings.media_type = "MULTI_LAYER_IMAGE"
+        render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+        render.image_settings.color_depth = "32"
 
     def _rendered(self, scene: Any) -> dict[str, NDArray[np.float32]]:
         """Render a scene; return its channels by name."""
@@ -252,6 +259,11 @@ PRIMITIVES: dict[str, tuple[str, dict[str, float]]] = {
     "monkey": ("monkey", {"size": 0.75}),
 }
 SOLIDS = ("box", "box", *PRIMITIVES)
+
+
+def _light(channels: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return linear light (H, W, 3)."""
+    return np.stack([_pick(channels, rf"Combined\.{c}$") for c in "RGB"], 2)
 
 
 def _pick(channels: dict[str, NDArray[np.float32]], pattern: str) -> NDArray[np.float32]:

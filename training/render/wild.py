@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 
 from . import park
-from .parameters import WILD, Wild
+from .parameters import WILD
 from .scenes import Kit, Scene
 from .tracks import Karts
 
 
 def build(kit: Kit) -> Scene:
     """Build a wilderness."""
-    rng, wild = kit.rng, WILD
-    spot = park.ground(kit, wild.covers, wild.hills, wild.reach)
-    _rocks(kit, spot, wild)
+    rng = kit.rng
+    spot = park.ground(kit, WILD.covers, WILD.hills, WILD.reach)
+    _rocks(kit, spot)
     karts = Karts(kit.stage, kit.assets.karts)
     for names, kinds, number, scales in (
-        (wild.plants, wild.kinds_of_plants, wild.number_of_plants, wild.plant_scales),
-        (wild.things, wild.kinds_of_things, wild.number_of_things, wild.thing_scales),
+        (WILD.plants, WILD.kinds_of_plants, WILD.number_of_plants, WILD.plant_scales),
+        (WILD.things, WILD.kinds_of_things, WILD.number_of_things, WILD.thing_scales),
     ):
         chosen = rng.sample(names, rng.randint(*kinds))
         scale = rng.uniform(*scales)
@@ -29,11 +29,11 @@ def build(kit: Kit) -> Scene:
     return Scene("wild", str(kit.seed), lambda: park.view(kit, spot), kit.daylight)
 
 
-def _rocks(kit: Kit, spot: park.Spot, wild: Wild) -> None:
+def _rocks(kit: Kit, spot: park.Spot) -> None:
     """Add boulders, half sunk, and walls, of a few textures."""
     rng = kit.rng
     looks = [kit.palette.of(rng.choice(("any", "wall", "soil")), (1, 6)) for _ in range(3)]
-    for kind, number, sizes in (("monkey", wild.rocks, (0.5, 6)), ("box", wild.walls, (1, 12))):
+    for kind, number, sizes in (("monkey", WILD.rocks, (0.5, 6)), ("box", WILD.walls, (1, 12))):
         for _ in range(rng.randint(*number)):
             x, y, z = spot(1.2)
             size = (rng.uniform(*sizes), rng.uniform(*sizes), rng.uniform(*sizes) * 0.7)
