@@ -137,8 +137,19 @@ class Config:
         return replace(self, stages=tuple(stages))
 
 
-CONFIGS = {"main": Config()}
-"""Runs by name."""
+CONFIGS = {
+    "main": Config(),
+    "further": Config(
+        shares={"indoor": 3, "nyu": 3, "outdoor": 5, "stk": 5},
+        decoder_rate=7.5e-4,
+        encoder_rate=1.5e-4,
+        stages=(
+            Stage(8600, LARGE, narrowest=0.75, decay=True),
+            Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
+        ),
+    ),
+}
+"""Runs by name; "further" goes on from the weights of another."""
 
 NARROW: dict[Shape, float] = {(128, 192): 2.0, (128, 160): 2.0, (64, 192): 1.0, (160, 128): 1.0}
 _SHORT = Config(

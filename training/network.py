@@ -6,7 +6,7 @@ the decoder's convolutions get batch norms for the time of training, which :func
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +20,19 @@ from depthmap.networks.folding import pairs
 
 from .depthwise import depthwise
 
-# The features have standard deviations of about 13, 8, 4 and 2; the decoder shall start with 1. What reads them
+# The features have standard deviations of about 6, 13, 8, 4 and 2; the decoder shall start with 1. What reads them
 # also learns more slowly by as much: else a step changes its output ten times as much as that of other layers.
-GAINS = {"layer1_rn": 1 / 13, "layer2_rn": 1 / 8, "layer3_rn": 1 / 4, "layer4_rn": 1 / 2}
+GAINS = {
+    "layer0_rn": 1 / 6,
+    "layer1_rn": 1 / 13,
+    "layer2_rn": 1 / 8,
+    "layer3_rn": 1 / 4,
+    "layer4_rn": 1 / 2,
+    "context": 2.0,  # its layers are normalised, and start at nothing
+}
 ENDINGS = {"conv2": 0.3, "out_conv": 0.6}
+SILENT = ("layer0_rn.weight", "refinenet0.conv2.norm.weight", ".attn.proj.weight", ".mlp.fc2.weight")
+"""Where these are 0, the half resolution and the transformer change nothing: they start so, and are learned last."""
 UNNORMED = ("_rn", "output_conv.2", "output_conv.4")
 """Convolutions of the decoder without a norm: the first have no bias to fold a shift into, the last are too large."""
 
@@ -56,9 +65,12 @@ def fresh(weights: Path | None = None) -> nn.Module:
         if ours.shape != tensor.shape:
             raise ValueError(f"{name} is {tuple(ours.shape)}, but {theirs} is {tuple(tensor.shape)}")
         ours.copy_(tensor)
-    for name, module in network.get_submodule("scratch").named_modules():
+    scratch = network.get_submodule("scratch")
+    for name, module in scratch.named_modules():
         if isinstance(module, nn.Conv2d):
             _initialise(module, _gain(name))
+    _initialise_context(scratch.get_submodule("context"))
+    _silence(scratch)
     last = network.get_submodule("scratch.output_conv.4")
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
@@ -84,6 +96,24 @@ def _initialise(convolution: nn.Conv2d, gain: float) -> None:
         convolution.weight.mul_(gain)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
+
+
+def _silence(scratch: nn.Module) -> None:
+    for name, parameter in scratch.named_parameters():
+        if name.endswith(SILENT):
+            nn.init.zeros_(parameter)
+
+
+def _initialise_context(context: nn.Module) -> None:
+    """Initialise a transformer as ViT's are: Dosovitskiy et al., ICLR 2021."""
+    for module in context.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+    nn.init.trunc_normal_(context.get_parameter("pos_embed"), std=0.02)
 
 
 def _convolve(convolution: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -130,6 +160,7 @@ def add_norms(network: nn.Module) -> None:
         convolution.bias.requires_grad_(False).zero_()  # the norm would take it away again
         convolution.add_module("norm", norm)
         convolution.forward = partial(_then_norm, convolution)  # type: ignore[method-assign]  # of this one only
+    _silence(scratch)
 
 
 def _then_norm(convolution: nn.Conv2d, x: Tensor) -> Tensor:
@@ -174,6 +205,8 @@ def make_trainable(network: nn.Module) -> None:
     for convolution, norm in list(pairs(network.get_submodule("pretrained"))):
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
+    context = network.get_submodule("scratch.context")
+    context.forward = partial(_in_float32, context.forward)  # type: ignore[method-assign]  # of this one only
     network.get_submodule("scratch.output_conv")[5] = LeakySquare()  # type: ignore[operator]  # a Sequential
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
 
@@ -184,6 +217,11 @@ class LeakySquare(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map a tensor to one of the same shape."""
         return torch.where(x > 0, x * x, 0.1 * x)
+
+
+def _in_float32(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Let a module compute in the type of its weights, and return the type of ``x``."""
+    return forward(x.float()).to(x.dtype, memory_format=torch.channels_last)
 
 
 def _identity(x: Tensor) -> Tensor:

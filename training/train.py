@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -102,12 +102,21 @@ class Run:
 
     def _resume(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)
+        if new := self.network.state_dict().keys() - state["network"].keys():
+            self._grow(path, state["network"], new)
+            return
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, tensor in state["ema"].items():
             self.average.state[name].copy_(tensor)
         self.step, self.clock = state["step"], Clock(state["seconds"])
         self.log(f"resumed {path} at step {self.step}, minute {self.clock.seconds / MINUTE:.1f}")
+
+    def _grow(self, path: Path, smaller: dict[str, Tensor], new: Set[str]) -> None:
+        """Begin with the weights of a network that lacked some parts: those, and the optimiser, start afresh."""
+        self.network.load_state_dict({**self.network.state_dict(), **smaller})
+        self.rewind()
+        self.log(f"begun from {path}; {len(new)} tensors are new")
 
     def rewind(self) -> None:
         """Count steps from 0: the weights and the optimiser's state are where this run begins."""
@@ -226,7 +235,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         "--steps", type=stage_steps, action="append", default=[], metavar="STAGE=STEPS", help="another length"
     )
     options.add_argument("--encoder", type=Path, help="take the encoder from these weights, not ImageNet's")
-    options.add_argument("--start", type=Path, help="go on from another run's last.pt or stable.pt")
+    options.add_argument(
+        "--start",
+        type=Path,
+        help="go on from another run's last.pt or stable.pt; what its network lacked is new",
+    )
     options.add_argument("--device", default="cpu", help="cpu or cuda")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--workers", type=int, default=1, help="threads that prepare batches")

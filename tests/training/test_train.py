@@ -14,7 +14,10 @@ from training.metrics import Errors
 
 from depthmap.catalog import EMBEDDED
 from depthmap.networks import build, expected_shapes, fill, folding
-from training import ablate, data, export, network, train
+from training import ablate, data, export, network, soup, train
+
+ADDED = (".context.", "layer0_rn", "refinenet0")
+"""Parts that the first networks had not."""
 
 
 @pytest.fixture
@@ -97,13 +100,35 @@ def test_norms_of_the_decoder_are_folded_into_it() -> None:
     network.freeze_norms(trained, frozen=True)
     shipped = build(EMBEDDED.network)
     state = trained.state_dict()
-    assert len(norms) == 19
+    assert len(norms) == 21
     fill(shipped, network.folded(state))
     pictures = torch.randn(2, 3, 64, 96, generator=generator)
     with torch.no_grad():
         expected, found = trained(pictures).clamp(min=0), shipped(pictures)
     assert expected.max() > 0
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.max()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("norms", [True, False])
+def test_the_transformer_and_the_half_resolution_start_silent_and_learn(encoder: Path, norms: bool) -> None:
+    torch.manual_seed(0)
+    fresh = network.fresh(encoder).eval()
+    network.make_trainable(fresh)
+    if norms:
+        network.add_norms(fresh)
+    scratch, pictures = fresh.get_submodule("scratch"), torch.randn(2, 3, 64, 96)
+    half, *features = fresh.get_submodule("pretrained")(pictures)
+    coarsest = torch.randn(1, 160, 2, 3)
+    assert torch.equal(
+        scratch.get_submodule("context")(coarsest), scratch.get_submodule("context")(coarsest * 0) + coarsest
+    )
+    maps = [scratch([h, *features]) for h in (half, half * 0)]
+    assert torch.equal(*maps)
+    (maps[0] * torch.randn(2, 64, 96)).sum().backward()
+    idle = [
+        name for name, p in scratch.named_parameters() if name.endswith(network.SILENT) and not p.grad.any()
+    ]
+    assert idle == []
 
 
 def test_a_halved_head_gives_maps_of_half_the_size(filled: nn.Module) -> None:
@@ -161,6 +186,26 @@ def test_a_longer_run_can_start_where_the_rates_began_to_fall(
     assert longer.config.rate_factor(longer.step) == 1
 
 
+def test_a_run_can_start_from_a_network_that_lacked_some_parts(
+    folder: Path, encoder: Path, tmp_path: Path
+) -> None:
+    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
+    first = train.Run(tmp_path / "first", TINY, encoder)
+    train.train(first, sampler, folder, scored=False)
+    state = torch.load(tmp_path / "first" / "last.pt")
+    new = {name for name in state["network"] if ".context." in name}
+    state["network"] = {name: tensor for name, tensor in state["network"].items() if name not in new}
+    torch.save(state, tmp_path / "smaller.pt")
+    grown = train.Run(tmp_path / "grown", TINY, start=tmp_path / "smaller.pt")
+    assert new
+    assert grown.step == 0
+    for held in (grown.network.state_dict(), grown.average.state):
+        assert all(torch.equal(held[name], tensor) for name, tensor in state["network"].items())
+    train.train(grown, sampler, folder, scored=False)
+    again = train.Run(tmp_path / "grown", TINY)
+    assert again.step == TINY.steps
+
+
 def test_the_average_follows_the_network(filled: nn.Module) -> None:
     average = train.Average(filled, decay=0.5)
     name = "scratch.output_conv.4.bias"
@@ -198,6 +243,30 @@ def test_a_variant_begins_with_the_state_of_a_run_and_is_trained_once(
     assert torch.equal(only.weights()[name], start.weights()[name])
 
 
+def test_the_mean_of_runs_is_that_of_each_tensor() -> None:
+    whole = random_state()
+    earlier = {name: 3 * t for name, t in whole.items() if not any(part in name for part in ADDED)}
+    mean = soup.mean([whole, earlier])
+    assert list(mean) == list(whole)
+    assert torch.allclose(mean["scratch.layer1_rn.weight"], 2 * whole["scratch.layer1_rn.weight"])
+    assert torch.equal(mean["scratch.context.pos_embed"], whole["scratch.context.pos_embed"])
+    with pytest.raises(ValueError, match="the first state lacks"):
+        soup.mean([earlier, whole])
+
+
+def test_an_absent_part_of_one_run_alone_changes_nothing(filled: nn.Module) -> None:
+    whole = random_state()
+    earlier = {name: t for name, t in whole.items() if not any(part in name for part in ADDED)}
+    silent = {name: 2 * m - whole[name] for name, m in soup.mean([whole, earlier]).items() if name in whole}
+    fill(filled, silent)
+    half, *features = filled.get_submodule("pretrained")(torch.randn(1, 3, 64, 96))
+    scratch, coarsest = filled.get_submodule("scratch"), torch.randn(1, 160, 2, 3)
+    with torch.no_grad():
+        assert torch.allclose(*(scratch([h, *features]) for h in (half, half * 0)), atol=1e-5)
+        context = scratch.get_submodule("context")
+        assert torch.allclose(context(coarsest) - context(coarsest * 0), coarsest, atol=1e-4)
+
+
 def test_the_table_of_ablations_has_a_row_each() -> None:
     def errors(room: float) -> dict[str, Errors]:
         return {"room": Errors(0.1, room, 0.1, 3.0, 4.0), "street": Errors(0.1, 40.0, 0.1)}
@@ -215,7 +284,7 @@ def test_an_export_is_half_the_size_and_predicts_the_same(filled: nn.Module, tmp
     assert {k: v.dtype for k, v in shipped.items() if v.ndim == 1}.keys() == {
         k for k, v in state.items() if v.ndim == 1
     }
-    assert all(v.dtype == (torch.float16 if v.ndim == 4 else state[k].dtype) for k, v in shipped.items())
+    assert all(v.dtype == (torch.float16 if v.ndim > 1 else state[k].dtype) for k, v in shipped.items())
     again = build(EMBEDDED.network)
     fill(again, {k: v.float() if v.is_floating_point() else v for k, v in shipped.items()})
     pictures = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(4))

@@ -89,9 +89,9 @@ def _stages(variant: EfficientNetVariant) -> list[nn.Sequential]:
     return stages
 
 
-def encoder(variant: EfficientNetVariant) -> Pyramid:
+def encoder(variant: EfficientNetVariant, kind: type[Pyramid] = Pyramid) -> Pyramid:
     """Return the encoder, its stages grouped and named as in the checkpoint of MiDaS_small."""
     s0, s1, s2, s3, s4, s5, s6 = _stages(variant)
     stem = SameConv2d(3, variant.stem, 3, 2, bias=False)
     layer1 = nn.Sequential(stem, BatchNorm2d(variant.stem, EPS), nn.ReLU6(inplace=True), s0, s1)
-    return Pyramid(layer1, nn.Sequential(s2), nn.Sequential(s3, s4), nn.Sequential(s5, s6))
+    return kind(layer1, nn.Sequential(s2), nn.Sequential(s3, s4), nn.Sequential(s5, s6))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import Conv2d, alike
+from .layers import Conv2d, alike, empty_parameter
+from .vit import Block
 
 UNUSED = "scratch.refinenet4.resConfUnit1."
 """Published, but of no effect: the coarsest fusion block has no coarser map to add to its skip."""
@@ -40,6 +41,12 @@ class DecoderVariant:
     """What 3×3 convolutions see beyond the border: "zeros", or "replicate" for the nearest pixel."""
     coarse_first: bool = True
     """The order of the fusion blocks in the checkpoint."""
+    context: int = 0
+    """Transformer blocks over the coarsest features. How the depths of a picture spread is one property of the whole
+    picture, and no convolution sees the whole of it."""
+    half: int = 0
+    """Channels of the encoder's features at 1/2, if the decoder takes them in: leaves and rails are narrower than
+    the positions at 1/4."""
 
 
 class ResidualConvUnit(nn.Module):
@@ -79,6 +86,26 @@ class FusionBlock(nn.Module):
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
+class Context(nn.Module):
+    """Transformer blocks over all positions of the coarsest features, with a position embedding that is resized."""
+
+    GRID = (6, 8)
+    """Rows and columns of the position embedding."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.pos_embed = empty_parameter(1, width, *self.GRID)
+        self.blocks = nn.ModuleList(alike(Block(width, heads=4, expansion=2), depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features (N, C, H, W) to the same shape."""
+        positions = F.interpolate(self.pos_embed, size=x.shape[2:], mode="bilinear", align_corners=False)
+        tokens = (x + positions).flatten(2).transpose(1, 2)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens.transpose(1, 2).reshape(x.shape)
+
+
 class SquaredReLU(nn.Module):
     """The square of what is above 0, as in So et al., "Primer", NeurIPS 2021."""
 
@@ -100,6 +127,11 @@ class Decoder(nn.Module):
         for level in (4, 3, 2, 1) if variant.coarse_first else (1, 2, 3, 4):
             block = FusionBlock(f[level - 1], f[max(level - 2, 0)], variant, coarsest=level == 4)
             self.add_module(f"refinenet{level}", block)
+        self.context = Context(f[3], variant.context) if variant.context else None
+        self.layer0_rn = None
+        if variant.half:
+            self.layer0_rn = Conv2d(variant.half, f[0], 3, padding=1, padding_mode=border, bias=False)
+            self.refinenet0 = ResidualConvUnit(f[0], variant)
         self.output_conv = nn.Sequential(
             Conv2d(f[0], variant.head[0], 3, padding=1, padding_mode=border),
             nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=variant.head_align_corners),
@@ -110,11 +142,20 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Decode features at 1/4, 1/8, 1/16 and 1/32 to inverse depth (N, H, W), not negative."""
-        path = None
-        for level in (4, 3, 2, 1):
-            skip = self.get_submodule(f"layer{level}_rn")(features[level - 1])
+        """Decode features at 1/4, 1/8, 1/16 and 1/32, and first those at 1/2 if it takes them, to inverse depth.
+
+        It is (N, H, W), not negative.
+        """
+        *half, quarter, eighth, sixteenth, last = features
+        coarsest = self.get_submodule("layer4_rn")(last)
+        if self.context is not None:
+            coarsest = self.context(coarsest)
+        path = self.get_submodule("refinenet4")(coarsest)
+        for level, feature in ((3, sixteenth), (2, eighth), (1, quarter)):
+            skip = self.get_submodule(f"layer{level}_rn")(feature)
             path = self.get_submodule(f"refinenet{level}")(skip, path)
+        if self.layer0_rn is not None:
+            path = self.refinenet0(path + self.layer0_rn(half[0]))
         return self.output_conv(path).squeeze(1)  # type: ignore[no-any-return]  # torch types a module's call as Any
 
 

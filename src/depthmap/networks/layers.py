@@ -109,12 +109,28 @@ class Pyramid(nn.Module):
         super().__init__()
         self.layer1, self.layer2, self.layer3, self.layer4 = layer1, layer2, layer3, layer4
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode pictures (N, 3, H, W) to features at 1/4, 1/8, 1/16 and 1/32 of H and W."""
         quarter = self.layer1(x)
         eighth = self.layer2(quarter)
         sixteenth = self.layer3(eighth)
         return quarter, eighth, sixteenth, self.layer4(sixteenth)
+
+
+class FinePyramid(Pyramid):
+    """A pyramid that hands on the features at half the resolution, too: all but the last part of its first stage."""
+
+    layer1: nn.Sequential
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Encode pictures (N, 3, H, W) to features at 1/2, 1/4, 1/8, 1/16 and 1/32 of H and W."""
+        *first, last = self.layer1
+        for part in first:
+            x = part(x)
+        quarter = last(x)
+        eighth = self.layer2(quarter)
+        sixteenth = self.layer3(eighth)
+        return x, quarter, eighth, sixteenth, self.layer4(sixteenth)
 
 
 def empty_parameter(*shape: int) -> nn.Parameter:

@@ -12,7 +12,7 @@ from functools import partial
 
 from . import efficientnet, resnext
 from .fusion import UNUSED, Decoder, DecoderVariant, DepthNetwork
-from .layers import Pyramid
+from .layers import FinePyramid, Pyramid
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ VARIANTS = {
         DecoderVariant(efficientnet.LITE3.pyramid, (64, 128, 256, 512), head=(32, 32)),
     ),
     "depthmap_tiny": MidasVariant(
-        partial(efficientnet.encoder, efficientnet.LITE0),
+        partial(efficientnet.encoder, efficientnet.LITE0, FinePyramid),
         # Zeros beyond the border leave a frame, and corners several times as near as all else.
         DecoderVariant(
             efficientnet.LITE0.pyramid,
             (24, 40, 80, 160),
             head=(16, 16),
+            half=efficientnet.LITE0.channels[0],
+            context=2,
             squared=True,
             padding_mode="replicate",
         ),

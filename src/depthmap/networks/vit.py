@@ -83,10 +83,10 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """Two linear layers with an exact GELU between them."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
-        self.fc1 = Linear(width, 4 * width)
-        self.fc2 = Linear(4 * width, width)
+        self.fc1 = Linear(width, expansion * width)
+        self.fc2 = Linear(expansion * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (N, T, C) to the same shape."""
@@ -96,12 +96,12 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Attention and perceptron, each on normalised tokens and added to its input."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, expansion: int = 4) -> None:
         super().__init__()
         self.norm1 = LayerNorm(width, EPS)
         self.attn = Attention(width, heads)
         self.norm2 = LayerNorm(width, EPS)
-        self.mlp = Mlp(width)
+        self.mlp = Mlp(width, expansion)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (N, T, C) to the same shape."""
