@@ -111,7 +111,9 @@ class Pyramid(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode pictures (N, 3, H, W) to features at 1/4, 1/8, 1/16 and 1/32 of H and W."""
-        quarter = self.layer1(x)
+        return self._with_coarser(self.layer1(x))
+
+    def _with_coarser(self, quarter: Tensor) -> tuple[Tensor, ...]:
         eighth = self.layer2(quarter)
         sixteenth = self.layer3(eighth)
         return quarter, eighth, sixteenth, self.layer4(sixteenth)
@@ -127,10 +129,7 @@ class FinePyramid(Pyramid):
         *first, last = self.layer1
         for part in first:
             x = part(x)
-        quarter = last(x)
-        eighth = self.layer2(quarter)
-        sixteenth = self.layer3(eighth)
-        return x, quarter, eighth, sixteenth, self.layer4(sixteenth)
+        return x, *self._with_coarser(last(x))
 
 
 def empty_parameter(*shape: int) -> nn.Parameter:
