@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from . import network
+
 State = Mapping[str, Tensor]
-SILENT = ("layer0_rn", "refinenet0.conv2", ".attn.proj", ".mlp.fc2")
-"""Layers that keep the half resolution and the transformer silent where they are 0."""
+SILENT = tuple(name.removesuffix("weight").replace(".norm.", ".") for name in network.SILENT)
+"""Layers that keep the half resolution and the transformer silent where they are 0; the norms are folded by now."""
 
 
 def mean(states: Sequence[State]) -> dict[str, Tensor]:
@@ -36,8 +38,7 @@ def mean(states: Sequence[State]) -> dict[str, Tensor]:
 
 def _of(state: State, name: str, tensor: Tensor) -> Tensor:
     """Return the tensor of a state in float32, or what stands for it: ``tensor``, or 0 where that keeps it silent."""
-    layer, _, _ = name.rpartition(".")
-    absent = torch.zeros_like(tensor) if layer.endswith(SILENT) else tensor
+    absent = torch.zeros_like(tensor) if any(layer in name for layer in SILENT) else tensor
     return state.get(name, absent).float()
 
 

@@ -9,25 +9,14 @@ from torch import nn
 from depthmap import networks
 from depthmap.networks.folding import fold_batch_norms, pairs
 
+from .filling import filled
+
 CONVOLUTIONAL = ("midas_small", "midas_v21", "depthmap_tiny")
-
-
-def filled(network: str) -> nn.Module:
-    """Return the network with random numbers, and norms that do something."""
-    module = networks.build(network).to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    for name, tensor in module.state_dict().items():
-        if tensor.is_floating_point():
-            fan = tensor[0].numel() if tensor.ndim > 1 else 1
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) * fan**-0.5)
-        if name.endswith(("running_var", "bn1.weight")):
-            tensor.abs_().add_(0.5)
-    return module
 
 
 @pytest.mark.parametrize("network", CONVOLUTIONAL)
 def test_every_norm_has_its_convolution_and_folding_changes_rounding_only(network: str) -> None:
-    module = filled(network)
+    module = filled(networks.build(network))
     picture = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
     assert len(list(pairs(module))) == len(norms) > 0

@@ -14,6 +14,8 @@ from depthmap.networks import layers
 from depthmap.networks.fusion import Context
 from depthmap.networks.resnext import Bottleneck as Block
 
+from .filling import filled
+
 
 @pytest.fixture(params=networks.NETWORKS)
 def network(request: pytest.FixtureRequest) -> str:
@@ -89,16 +91,8 @@ def test_the_embedded_network_can_be_trained() -> None:
     assert idle == []
 
 
-def random_(module: torch.nn.Module) -> torch.nn.Module:
-    module.to_empty(device="cpu")
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return module
-
-
 def test_each_position_of_the_context_sees_every_other_one() -> None:
-    torch.manual_seed(0)
-    context = random_(Context(16, 1))
+    context = filled(Context(16, 1))
     x = torch.zeros(1, 16, 4, 12, requires_grad=True)
     context(x)[0, :, 0, 0].sum().backward()
     assert x.grad is not None
@@ -107,8 +101,7 @@ def test_each_position_of_the_context_sees_every_other_one() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(6, 8), (1, 1), (4, 12), (9, 5)])
 def test_the_context_knows_where_it_is_at_any_size(height: int, width: int) -> None:
-    torch.manual_seed(0)
-    context = random_(Context(16, 1))
+    context = filled(Context(16, 1))
     with torch.inference_mode():
         y = context(torch.zeros(1, 16, height, width))
     assert y.shape == (1, 16, height, width)
@@ -117,12 +110,14 @@ def test_the_context_knows_where_it_is_at_any_size(height: int, width: int) -> N
 
 def test_the_embedded_network_reads_the_features_at_half_the_resolution() -> None:
     torch.manual_seed(0)
-    module = random_(networks.build("depthmap_tiny"))
+    module = filled(networks.build("depthmap_tiny"))
     half, quarter, *coarser = module.pretrained(torch.randn(1, 3, 64, 96))
     assert half.shape == (1, 16, 32, 48)
     assert [f.shape[2:] for f in (quarter, *coarser)] == [(16, 24), (8, 12), (4, 6), (2, 3)]
     with torch.inference_mode():
         maps = [module.scratch([h, quarter, *coarser]) for h in (half, half.roll(1, 3))]
+    assert maps[0].isfinite().all()
+    assert maps[0].max() > 0
     assert not torch.equal(*maps)
 
 
