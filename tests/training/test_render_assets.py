@@ -84,7 +84,7 @@ def test_a_mesh_is_read(tmp_path: Path, coloured: bool) -> None:
     (part,) = spm.read(path)
     assert part.texture == "wall.png"
     assert (part.points == POINTS).all()
-    assert (part.uv == UV).all()
+    assert (part.uv == np.stack([UV[:, 0], 1 - UV[:, 1]], 1)).all()
     assert part.triangles.ravel().tolist() == TRIANGLES
 
 
@@ -122,7 +122,8 @@ def test_the_catalogue_knows_sizes_in_metres_and_leaves_out_what_is_missing(tmp_
         (1, 0, 0, 0, 1, 0, 0, 0, 1),
     )
     assert (window.elevation, window.opening) == (0.85, True)
-    assert catalogue.CHOICES["trees"].of([tree, window]) == [tree]
+    exterior, games = catalogue.CHOICES["trees"]
+    assert (exterior.of([tree, window]), games.of([tree, window])) == ([tree], [])
 
 
 def save(path: Path, colours: np.ndarray) -> None:

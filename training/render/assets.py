@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from . import games
 from .parameters import HELD_OUT_TRACKS
 
 
@@ -50,6 +51,21 @@ DEBIAN = (
         ("*/redeclipse/data/*.jpg", "*/redeclipse/data/*.png"),
         "CC-BY-SA 3.0, CC-BY, zlib, CC0",
     ),
+    Package("0ad-data", "0.0.26-1", ("*/mods/public/public.zip",), "CC-BY-SA 3.0, GPL-2+"),
+    Package(
+        "megaglest-data",
+        "3.13.0-3",
+        ("*/megaglest/tilesets/*/models/*", "*/megaglest/techs/*/units/*/models/*"),
+        "CC-BY-SA 3.0",
+    ),
+    Package(
+        "torcs-data",
+        "1.3.7+dfsg-5",
+        tuple(
+            f"*/torcs/{part}" for part in ("tracks/*.ac*", "tracks/*.rgb", "tracks/*.png", "data/textures/*")
+        ),
+        "Free Art License, GPL-2+",
+    ),
     Package("mate-backgrounds", "1.26.0-1", ("*.jpg",), "GPL-2+, CC-BY-SA 4.0"),
 )
 NPM = Package("@pmndrs/assets", "1.7.0", ("package/hdri/*.exr.js",), "CC0")
@@ -68,7 +84,7 @@ KINDS = {
     "road": r"^(?!.*(grass|dirt|snow|lava)).*(road|asphalt|concrete|street|gravel)",
     "pavement": r"pav|tile|stone|cobble|brick",
     "wall": r"brick|wall|stone|plaster|concrete|wood|roughcast",
-    "soil": r"sand|dirt|ground|earth|snow|gravel|mud|soil",
+    "soil": r"sand|dirt|ground|earth|snow|gravel|mud|soil|cliff|rock|forestfloor|dune|field|savanna",
     "roof": r"roof|tile|wood",
     "floor": r"wood|floor|plank|tile|carpet|parquet|marble|stone|concrete|pav|sweethome",
 }
@@ -103,6 +119,11 @@ class Assets:
     def karts(self) -> Path:
         """SuperTuxKart's data."""
         return self.folder / "usr/share/games/supertuxkart/data"
+
+    @property
+    def circuits(self) -> Path:
+        """TORCS's tracks."""
+        return self.folder / "usr/share/games/torcs/tracks"
 
     @property
     def furniture(self) -> Path:
@@ -202,6 +223,20 @@ def unpack_nested(folder: Path) -> None:
         path.unlink()
 
 
+def unpack_games(folder: Path) -> None:
+    """Turn the models and images of games into files that Blender reads."""
+    place = folder / "usr/share/games"
+    for path in sorted(place.rglob("public.zip")):
+        with zipfile.ZipFile(path) as archive:
+            game = games.ZeroAD(archive)
+            games.write(game.models(), folder / "furniture/0ad")
+            for name, image in game.grounds():
+                games.save(image, folder / "textures/0ad" / f"{name}.jpg")
+        path.unlink()
+    games.write(games.glest(place / "megaglest"), folder / "furniture/megaglest")
+    games.convert_images(place / "torcs")
+
+
 def unpack_npm(archive: Path, folder: Path) -> None:
     """Decode the panoramas: each is a module of JavaScript around base64."""
     with tarfile.open(archive) as files:
@@ -234,6 +269,7 @@ def fetch(folder: Path) -> None:
                 unpack_debian(package, archive, folder)
         rows.append(f"| {package.name} | {package.version} | {package.licence} | {digest} |")
     unpack_nested(folder)
+    unpack_games(folder)
     note = "Details: `usr/share/doc/PACKAGE/copyright`, `furniture/LIBRARY/LICENSE.TXT`.\n"
     (folder / "LICENCES.md").write_text("\n".join([*rows, "", note]), encoding="utf-8")
 

@@ -68,6 +68,7 @@ class Choice:
     category: str
     lowest: float = 0.0
     name: str = ""
+    """Searched for in a model's name."""
 
     def of(self, items: Sequence[Item]) -> list[Item]:
         """Return those of the items that are meant."""
@@ -81,19 +82,28 @@ class Choice:
 
 
 CHOICES = {
-    "trees": Choice("Exterior", 1.5, "acacia|bamboo|ficus|pine|beech|cypress|poplar|palm|peach|coconut"),
-    "bushes": Choice("Exterior", 0.0, "bush|hedge|rock|plant box|flower"),
-    "cars": Choice("Vehicles", 1.1, "ford|sedan|beetle|seat|peugeot|renault|suv|chevrolet|smart"),
-    "trucks": Choice("Vehicles", 1.1, "truck|bus|van$"),
-    "cycles": Choice("Vehicles", 0.8, "^(bicycle|scooter|yamaha)"),
-    "people": Choice("Characters", 1.5, "male|boy|girl"),
-    "seated": Choice("Characters", 0.7, "sitting"),
-    "animals": Choice("Characters", 0.0, "chicken|horse|dog|cat|rabbit"),
-    "things": Choice("Miscellaneous"),
-    "street": Choice(
-        "Exterior",
-        0.35,
-        "bench|trash|hydrant|mailbox|letters|railing|cafe|chair|table|fountain|lantern|tent|hut|swing|seesaw"
-        "|slide|game|goal|wheelbarrow|dog|umbrella|trampoline|bike|barnum|basket",
+    "trees": (
+        Choice("Exterior", 1.5, "acacia|bamboo|ficus|pine|beech|cypress|poplar|palm|peach|coconut"),
+        Choice("Trees", 1.5),
+    ),
+    "bushes": (Choice("Exterior", 0.0, "bush|hedge|rock|plant box|flower"), Choice("Bushes")),
+    "rocks": (Choice("Rocks"),),
+    "houses": (Choice("Buildings"),),
+    "finds": (Choice("Things"),),
+    "cars": (Choice("Vehicles", 1.1, "ford|sedan|beetle|seat|peugeot|renault|suv|chevrolet|smart"),),
+    "trucks": (Choice("Vehicles", 1.1, "truck|bus|van$"),),
+    "cycles": (Choice("Vehicles", 0.8, "^(bicycle|scooter|yamaha)"),),
+    "people": (Choice("Characters", 1.5, "male|boy|girl"),),
+    "seated": (Choice("Characters", 0.7, "sitting"),),
+    "animals": (Choice("Characters", 0.0, "chicken|horse|dog|cat|rabbit"), Choice("Animals")),
+    "things": (Choice("Miscellaneous"),),
+    "street": (
+        Choice(
+            "Exterior",
+            0.35,
+            "bench|trash|hydrant|mailbox|letters|railing|cafe|chair|table|fountain|lantern|tent|hut|swing|seesaw"
+            "|slide|game|goal|wheelbarrow|dog|umbrella|trampoline|bike|barnum|basket",
+        ),
     ),
 }
+"""By name: the collections that a model is drawn from, each as often as the others, however large it is."""

@@ -72,7 +72,7 @@ QUICK = ("outdoor", "stk")
 """Sources that OpenGL can draw."""
 REDRESSED, CHANGED = 0.6, 0.7
 """The share of scenes drawn by OpenGL that are dressed anew, and of their textures that are then others."""
-QUICK_VIEWS = 3
+QUICK_VIEWS = 2
 """So many times as many when they are drawn by OpenGL: then building the scene is what takes time."""
 AGREEMENT = 0.05
 """The most by which rendered depth may differ from what rays found, of 1; usual is less than 0.01."""
@@ -137,8 +137,8 @@ WAVE = (150, 300)
 VERGE = 120.0
 """How far the ground beside a road goes along with it: less than any bend's radius, or it would fold."""
 KINDS = {
-    "outdoor": {"street": 0.4, "park": 0.35, "portrait": 0.25},
-    "stk": {"wild": 0.6, "track": 0.4},
+    "outdoor": {"street": 0.35, "park": 0.4, "portrait": 0.2, "circuit": 0.05},
+    "stk": {"wild": 0.55, "track": 0.15, "circuit": 0.3},
 }
 """Sources of several kinds of scenes, and the share of each. Of tracks there are few."""
 
@@ -164,7 +164,7 @@ class Portrait:
 
 
 PORTRAIT = Portrait(
-    shares={"animals": 0.4, "people": 0.25, "seated": 0.1, "things": 0.25},
+    shares={"animals": 0.35, "people": 0.2, "seated": 0.1, "things": 0.15, "rocks": 0.05, "finds": 0.15},
     subjects=(5, 9),
     size=(1.5, 2.0),
     lens=Lens(((256, 192), (256, 192), (192, 256)), (35, 75), (0, 0), (-4, 9)),
@@ -192,6 +192,8 @@ class Wild:
     kinds_of_things: tuple[int, int]
     number_of_things: tuple[int, int]
     thing_scales: Range
+    models: tuple[tuple[str, int, tuple[int, int], Range], ...]
+    """Of the catalogue: the choice, how many different ones, how many, their scales."""
 
 
 # fmt: off
@@ -208,7 +210,7 @@ WILD = Wild(
         "sagebrush", "seaweed", "snowRocks", "snowSmallBush", "treeStump", "tropicalPlant", "waterLily",
     ),
     kinds_of_plants=(2, 7),
-    number_of_plants=(30, 350),
+    number_of_plants=(0, 120),
     plant_scales=(0.6, 2.0),
     things=(
         "ReedBoat", "animalPig", "armchair", "asianWoodPost", "aztecFountain", "aztecHouse", "aztecHut", "aztecVase",
@@ -224,6 +226,14 @@ WILD = Wild(
     kinds_of_things=(3, 9),
     number_of_things=(5, 30),
     thing_scales=(0.8, 1.6),
+    models=(
+        ("trees", 5, (0, 50), (0.4, 1.5)),
+        ("bushes", 6, (0, 90), (0.6, 2.5)),
+        ("rocks", 4, (0, 25), (0.4, 2.0)),
+        ("houses", 4, (0, 14), (0.4, 1.2)),
+        ("finds", 4, (0, 14), (0.6, 2.0)),
+        ("animals", 2, (0, 6), (0.8, 2.0)),
+    ),
 )
 # fmt: on
 

@@ -19,7 +19,17 @@ Spot = Callable[[float], tuple[float, float, float]]
 """Draws a place on the ground, within a part of the park."""
 GRID = 160
 """Vertices along a side of the ground."""
-OBJECTS = ("trees", (10, 90)), ("bushes", (0, 40)), ("street", (3, 18)), ("people", (0, 10)), ("cars", (0, 3))
+OBJECTS = (
+    ("trees", (5, 60), (0.5, 1.4)),
+    ("bushes", (0, 60), (0.6, 1.6)),
+    ("rocks", (0, 8), (0.3, 1.2)),
+    ("finds", (0, 5), (0.6, 1.3)),
+    ("street", (3, 18), (1.0, 1.0)),
+    ("people", (0, 10), (1.0, 1.0)),
+    ("animals", (0, 5), (0.8, 1.2)),
+    ("cars", (0, 3), (1.0, 1.0)),
+)
+"""How many stand about, and their scales."""
 # fmt: off
 DECORATION = (
     "accacia", "autumnBirch", "autumnTree", "cypress", "palmTree", "pinetree", "jungleTree",
@@ -85,9 +95,8 @@ def terrain(seed: int, hills: float, flat: float) -> NDArray[np.float64]:
 
 def _scatter(kit: Kit, spot: Spot) -> None:
     rng = kit.rng
-    for choice, (fewest, most) in OBJECTS:
-        scales = (0.5, 1.4) if choice == "trees" else (1.0, 1.0)
-        for _ in range(rng.randint(fewest, most)):
+    for choice, number, scales in OBJECTS:
+        for _ in range(rng.randint(*number)):
             kit.furniture.put(kit.one_of(choice, 3), spot(1), rng.uniform(0, 6.28), rng.uniform(*scales))
     karts = Karts(kit.stage, kit.assets.karts)
     for name in rng.sample(DECORATION, rng.randint(2, 5)):
@@ -95,7 +104,10 @@ def _scatter(kit: Kit, spot: Spot) -> None:
             karts.decorate(name, spot(1), rng.uniform(0, 6.28), rng.uniform(0.6, 1.3))
     for _ in range(rng.choice((0, 0, 1, 3, 5))):
         size = (rng.uniform(5, 14), rng.uniform(5, 10), rng.uniform(3, 10))
-        building(kit, spot(1.1), rng.uniform(0, 6.28), size)
+        if rng.random() < 0.5:
+            building(kit, spot(1.1), rng.uniform(0, 6.28), size)
+        else:
+            kit.furniture.put(kit.one_of("houses", 3), spot(1.1), rng.uniform(0, 6.28), rng.uniform(0.5, 1))
     for _ in range(rng.choice((0, 2, 6, 12))):
         kit.odd_thing(spot(0.6), kit.sides(0.2, 2))
 

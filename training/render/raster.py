@@ -30,6 +30,8 @@ SKY_SIZE = (256, 128)
 SHADOWED = 80.0
 """So many metres around the camera there are shadows."""
 SHADOW_SIZE = 1024
+TINY = 0.002
+"""What has a radius below this share of its distance is smaller than a pixel, and left out."""
 WHITE = np.full((1, 1, 4), 255, np.uint8)
 
 
@@ -104,8 +106,9 @@ class Raster:
         scene = self.scene
         scene["camera"].write(_columns(view.projection(NEAR, FAR) @ look))
         scene["eye"], scene["ahead"] = tuple(eye), tuple(-rotation[:, 2])
-        seen = np.flatnonzero(self._seen(look, view))
-        nearness = np.linalg.norm(self.centres[seen] - eye, axis=1) - self.radii[seen]
+        distances = np.linalg.norm(self.centres - eye, axis=1)
+        seen = np.flatnonzero(self._seen(look, view) & (self.radii > TINY * distances))
+        nearness = distances[seen] - self.radii[seen]
         self._draw(scene, seen[np.argsort(nearness)])  # what is hidden need not be shaded
         light = np.frombuffer(buffer.read(components=4, attachment=0, dtype="f4"), np.float32)
         planar = np.frombuffer(buffer.read(components=1, attachment=1, dtype="f4"), np.float32)
@@ -195,7 +198,7 @@ class Raster:
             tint = tuple(source.inputs[2].default_value[:3])
             source = _source(source.inputs[1])
         shine, roughness = (float(inputs[n].default_value) for n in ("Emission Strength", "Roughness"))
-        if source is None or source.type != "TEX_IMAGE" or source.image is None:
+        if not _is_image(source):
             colour = tuple(inputs["Base Color"].default_value[:3])
             return Look(self.white, colour, shine=shine, roughness=roughness)
         pixels = _pixels(self.dress(source.image))
@@ -284,6 +287,11 @@ def _source(socket: Any) -> Any:
     return socket.links[0].from_node if socket.links else None
 
 
+def _is_image(node: Any) -> bool:
+    """Whether a node gives an image's colours; a file that is missing or cannot be read has no channels."""
+    return bool(node is not None and node.type == "TEX_IMAGE" and node.image and node.image.channels)
+
+
 def _pixels(image: Any) -> NDArray[np.uint8]:
     """Return an image's pixels (H, W, 4), the lowest row first."""
     width, height = image.size
@@ -303,7 +311,7 @@ def _alpha(step: Any, pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | int:
     if step is None or step.type != "MATH":
         return 255
     link = step.inputs[0].links[0]
-    if link.from_node.type != "TEX_IMAGE" or link.from_node.image is None:
+    if not _is_image(link.from_node):
         return 255
     mask = _pixels(link.from_node.image)[..., 3 if link.from_socket.name == "Alpha" else 0]
     rows, columns = ((np.arange(n) + 0.5) * m / n for n, m in zip(pixels.shape[:2], mask.shape, strict=True))

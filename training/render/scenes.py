@@ -41,9 +41,9 @@ class Library:
     def items(self) -> list[Item]:
         return catalogue.read(self.assets.furniture)
 
-    def choice(self, name: str) -> list[Item]:
-        """Return the models of one of the choices."""
-        return CHOICES[name].of(self.items)
+    def choice(self, name: str) -> list[list[Item]]:
+        """Return the models of one of the choices, by collection."""
+        return [found for choice in CHOICES[name] if (found := choice.of(self.items))]
 
 
 class Kit:
@@ -61,8 +61,8 @@ class Kit:
     def one_of(self, choice: str, variety: int = 6) -> Item:
         """Draw a model; a scene holds only a few different ones of a kind, since each costs time to read."""
         if choice not in self._drawn:
-            items = self.library.choice(choice)
-            self._drawn[choice] = self.rng.sample(items, min(variety, len(items)))
+            collections = self.library.choice(choice)
+            self._drawn[choice] = [self.rng.choice(self.rng.choice(collections)) for _ in range(variety)]
         return self.rng.choice(self._drawn[choice])
 
     def one_by_share(self, shares: Mapping[str, float]) -> str:

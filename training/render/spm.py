@@ -5,29 +5,19 @@ from __future__ import annotations
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .parameters import HELD_OUT_TRACKS
+from .parts import Part
 
 NO_TRACK = ("cutscene", "featunlocked", "gplose", "gpwin")
 HEADER = 4 + 24
 SKINNED, NORMALS, COLOURS, TANGENTS = 1, 1, 2, 4
 WHITE = 128
 """The code of a vertex without a colour of its own."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a mesh, of one material."""
-
-    points: NDArray[np.float32]
-    uv: NDArray[np.float32]
-    triangles: NDArray[np.int32]
-    texture: str
 
 
 def tracks(folder: Path) -> list[str]:
@@ -88,6 +78,7 @@ def read(path: Path) -> list[Part]:
             uv = np.zeros((vertices, 2), np.float32)
             if first:
                 uv[:] = np.ascontiguousarray(rows[:, before : before + 4]).view(np.float16)
+                uv[:, 1] = 1 - uv[:, 1]  # it counts from the image's top
             kind = np.dtype(np.uint16 if vertices > 255 else np.uint8)
             triangles = np.frombuffer(content, kind, indices, cursor.at).astype(np.int32).reshape(-1, 3)
             cursor.at += indices * kind.itemsize

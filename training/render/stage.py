@@ -21,6 +21,7 @@ from mathutils import Matrix, Vector  # type: ignore[import-not-found]  # part o
 from numpy.typing import NDArray
 
 from .camera import View
+from .parts import Part
 
 Vec = Sequence[float]
 Colour = tuple[float, float, float]
@@ -53,6 +54,16 @@ HORIZONS = ((0.75, 0.85, 0.95), (0.8, 0.8, 0.8), (0.9, 0.8, 0.65), (0.6, 0.75, 0
 def pose(position: Vec, turn: float = 0.0, scale: float = 1.0) -> Any:
     """Return the matrix that scales, turns about z, and moves."""
     return Matrix.Translation(position) @ Matrix.Rotation(turn, 4, "Z") @ Matrix.Scale(scale, 4)
+
+
+def mesh_of(part: Part, material: Any) -> Any:
+    """Return a part as a mesh, in the part's axes."""
+    mesh = bpy.data.meshes.new("part")
+    mesh.from_pydata(part.points.tolist(), [], part.triangles.tolist())
+    uv = part.uv[part.triangles.ravel()]
+    mesh.uv_layers.new().data.foreach_set("uv", np.ascontiguousarray(uv, np.float32).ravel())
+    mesh.materials.append(material)
+    return mesh
 
 
 def points_of(mesh: Any) -> NDArray[np.float32]:

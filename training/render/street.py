@@ -19,6 +19,8 @@ KERB = 0.13
 STOREY = 3.1
 VIEWED = 0.7
 """The part of the road that cameras stand on."""
+OLD_HOUSES = 0.2
+"""The share of buildings that are models, not made here."""
 PAINT = (0.85, 0.85, 0.8)
 SIGNS = ((0.7, 0.05, 0.05), (0.05, 0.15, 0.6), (0.8, 0.7, 0.1), (0.9, 0.9, 0.9))
 
@@ -124,7 +126,12 @@ def _plots(street: Street, side: int) -> None:
     while along < road.length:
         width = rng.uniform(6, 22)
         middle = along + width / 2
-        if rng.random() < style.built:
+        if rng.random() < style.built * OLD_HOUSES:
+            house = street.kit.one_of("houses", 3)
+            width = max(house.size[:2])
+            aside = street.edge + rng.uniform(*style.setback) + width / 2
+            street.put(house, along + width / 2, side * aside, rng.choice((0, 1, 2, 3)) * math.pi / 2)
+        elif rng.random() < style.built:
             depth = rng.uniform(6, 14)
             aside = street.edge + rng.uniform(*style.setback) + depth / 2
             size = (width - rng.choice((0, 1.5, 4)), depth, rng.randint(low, high) * STOREY)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import bpy  # type: ignore[import-not-found]  # in the rendering environment only
+import bpy  # type: ignore[import-not-found]  # noqa: F401  # mathutils is there once it is imported
 import numpy as np
 from mathutils import Matrix, Vector  # type: ignore[import-not-found]  # part of bpy
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from . import spm
 from .camera import Stand, View, pick_lens, through
 from .materials import cut_out, load_image, plain, surface
 from .parameters import OPEN_LENSES
+from .parts import Part
 from .scenes import Kit, Scene
-from .stage import Stage, Vec
+from .stage import Stage, Vec, mesh_of
 
 Y_UP = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
 """Swaps y and z: SuperTuxKart's y is up."""
@@ -87,16 +88,11 @@ class Karts:
         places = (folder, self.folder / "models", self.folder / "textures")
         return next((p / name for p in places if (p / name).is_file()), None) if name else None
 
-    def _mesh(self, part: spm.Part, folder: Path) -> Any:
+    def _mesh(self, part: Part, folder: Path) -> Any:
         material = self._material(part.texture, folder)
         if material is None or len(part.points) < 3 or not np.isfinite(part.points).all():
             return None
-        mesh = bpy.data.meshes.new("part")
-        mesh.from_pydata(part.points.tolist(), [], part.triangles.tolist())
-        uv = part.uv[part.triangles.ravel()] * (1, -1) + (0, 1)
-        mesh.uv_layers.new().data.foreach_set("uv", uv.astype(np.float32).ravel())
-        mesh.materials.append(material)
-        return mesh
+        return mesh_of(part, material)
 
     def _material(self, texture: str, folder: Path) -> Any:
         """Return what a texture looks like; None for light, smoke and the like, which have no depth."""

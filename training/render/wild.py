@@ -1,4 +1,4 @@
-"""Wilderness: ground that no track has, grown over with SuperTuxKart's plants, strewn with its things, rocks, walls."""
+"""Wilderness: ground that no track has, grown over with plants, strewn with houses, things, rocks, walls."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ def build(kit: Kit) -> Scene:
         for _ in range(rng.randint(*number)):
             size = scale * math.exp(rng.gauss(0, 0.3))
             karts.decorate(rng.choice(chosen), spot(1.2), rng.uniform(0, 2 * math.pi), size)
+    for choice, kinds_of_models, number, scales in WILD.models:
+        for _ in range(rng.randint(*number)):
+            item, size = kit.one_of(choice, kinds_of_models), rng.uniform(*scales)
+            kit.furniture.put(item, spot(1.2), rng.uniform(0, 2 * math.pi), size)
     kit.daylight()
     return Scene("wild", str(kit.seed), lambda: park.view(kit, spot), kit.daylight)
 
