@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from training.render import ac3d, catalogue, g3d, games, pmd
+from training.render import ac3d, bsp, catalogue, g3d, games, parts, pmd
 
 POINTS = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]], np.float32)
 UV = np.array([[0, 0], [1, 0], [0, 0.5], [0.25, 1]], np.float32)
@@ -232,3 +233,107 @@ def test_images_of_circuits_become_png_and_those_that_are_damaged_go(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["road.png"]
     with Image.open(tmp_path / "road.png") as image:
         assert image.size == (512, 256)
+
+
+ENTITIES = b"""{ "classname" "worldspawn" } { "classname" "info_player_deathmatch" "origin" "32 64 -32" }
+{ "classname" "light" "origin" "1 2 3" }"""
+
+
+def world(flags: int = 0, kind: int = bsp.MESH, corner: int = 3) -> bytes:
+    """A world of one surface: two triangles, or a patch of 3 × 3 control points, each 32 units apart, bulging by 64."""
+    grid = [(32.0 * x, 32.0 * y, 64.0 * (x == 1 and y == 1)) for y in range(3) for x in range(3)]
+    points = grid if kind == bsp.PATCH else (POINTS * 32).tolist()
+    uv = [(x / 64, y / 64) for x, y, _ in points]
+    vertices = b"".join(
+        struct.pack("<5f24x", *point, *where) for point, where in zip(points, uv, strict=True)
+    )
+    face = struct.pack("<7i68x2i", 0, -1, kind, 0, len(points), 0, 6, 3, 3)
+    lumps = {
+        bsp.ENTITIES: ENTITIES,
+        bsp.SHADERS: struct.pack("<64sii", b"textures/Wall\0\3\3", flags, 0),
+        bsp.VERTICES: vertices,
+        bsp.CORNERS: struct.pack("<6i", 0, 1, 2, 0, 2, corner),
+        bsp.FACES: face,
+    }
+    table, body = b"", b""
+    for number in range(17):
+        content = lumps.get(number, b"")
+        table += struct.pack("<ii", 8 + 17 * 8 + len(body), len(content))
+        body += content
+    return b"IBSP" + struct.pack("<i", 46) + table + body
+
+
+def test_a_world_is_read_in_metres_with_the_places_where_players_appear() -> None:
+    read = bsp.read(world())
+    (part,) = read.parts
+    assert part.texture == "textures/Wall"
+    assert (part.points[part.triangles] == POINTS[np.reshape(TRIANGLES, (2, 3))]).all()
+    assert read.places.tolist() == [[1, 2, -1]]
+
+
+def test_a_patch_passes_through_its_corners_and_half_way_to_its_middle() -> None:
+    (part,) = bsp.read(world(kind=bsp.PATCH)).parts
+    side = bsp.FINENESS + 1
+    surface = part.points.reshape(side, side, 3)
+    assert np.allclose(surface[[0, -1], [0, -1]], [(0, 0, 0), (2, 2, 0)])
+    assert np.allclose(surface[side // 2, side // 2], (1, 1, 0.5))
+    assert np.allclose(part.uv.reshape(side, side, 2)[side // 2, side // 2], (0.5, 0.5))
+    assert len(part.triangles) == 2 * bsp.FINENESS**2
+
+
+def test_the_sky_of_a_world_is_no_surface() -> None:
+    assert bsp.read(world(flags=bsp.SKY)).parts == []
+
+
+@given(st.data())
+def test_a_damaged_world_is_refused(data: st.DataObject) -> None:
+    whole = world()
+    with pytest.raises(ValueError, match="IBSP"):
+        bsp.read(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    with pytest.raises(ValueError, match="IBSP"):
+        bsp.read(world(corner=data.draw(st.integers(4, 99))))
+
+
+SHADERS = """
+textures/wall // a wall
+{
+    surfaceparm stone
+    { map $lightmap
+      rgbgen identity }
+    { clampmap textures/bricks.tga
+      alphaFunc GE128 }
+}
+textures/Beam { { map textures/beam.tga
+ blendfunc add } }
+textures/fog { surfaceparm fog }
+"""
+
+
+def test_a_script_of_shaders_says_what_image_is_shown_and_what_is_no_surface() -> None:
+    read = bsp.shaders(SHADERS)
+    assert read["textures/wall"] == bsp.Shader("textures/bricks", cut_out=True, solid=True)
+    assert [read[f"textures/{name}"].solid for name in ("beam", "fog")] == [False, False]
+
+
+def test_an_arenas_images_are_written_with_the_shaders_that_show_them(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pak0.pk3", "w") as pack:
+        pack.writestr("maps/yard.bsp", world())
+        pack.writestr("scripts/yard.shader", SHADERS)
+        pack.writestr("textures/Bricks.tga", picture(0, "TGA"))
+        pack.writestr("textures/unused.tga", picture(0, "TGA"))
+    with zipfile.ZipFile(tmp_path / "pak0.pk3") as pack:
+        games.write_arenas([pack], tmp_path / "arenas")
+    looks = json.loads((tmp_path / "arenas" / games.ARENA_LOOKS).read_text())
+    assert looks == {"textures/wall": ["textures/bricks.png", True]}
+    written = {p.relative_to(tmp_path / "arenas").as_posix() for p in (tmp_path / "arenas").rglob("*.*")}
+    assert written == {"looks.json", "maps/yard.bsp", "textures/bricks.png"}
+
+
+def test_parts_that_are_joined_keep_their_triangles_and_z_is_up_without_mirroring() -> None:
+    (part,) = g3d.read(g3d_model())
+    both = parts.z_up(parts.joined([part, part]))
+    corners = both.points[both.triangles]
+    assert (corners[:2] == corners[2:]).all()
+    assert (corners[1, 2] == (0, -3, 0)).all()
+    before, after = (np.linalg.det(POINTS[1:]), np.linalg.det(both.points[1:4]))
+    assert before == after

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -66,6 +67,18 @@ DEBIAN = (
         ),
         "Free Art License, GPL-2+",
     ),
+    *(
+        Package(f"openarena-{part}", version, ("*/openarena/baseoa/*.pk3",), "GPL-2+")
+        for part, version in (
+            ("data", "0.8.5split-14"),
+            ("081-maps", "0.8.5split-14"),
+            ("081-textures", "0.8.5split-14"),
+            ("081-misc", "0.8.5split-14"),
+            ("085-data", "0.8.5split-14"),
+            ("088-data", "0.8.8-12"),
+            ("oacmp1", "3-7"),
+        )
+    ),
     Package("mate-backgrounds", "1.26.0-1", ("*.jpg",), "GPL-2+, CC-BY-SA 4.0"),
 )
 NPM = Package("@pmndrs/assets", "1.7.0", ("package/hdri/*.exr.js",), "CC0")
@@ -124,6 +137,11 @@ class Assets:
     def circuits(self) -> Path:
         """TORCS's tracks."""
         return self.folder / "usr/share/games/torcs/tracks"
+
+    @property
+    def arenas(self) -> Path:
+        """OpenArena's maps and their images."""
+        return self.folder / "arenas"
 
     @property
     def furniture(self) -> Path:
@@ -235,6 +253,11 @@ def unpack_games(folder: Path) -> None:
         path.unlink()
     games.write(games.glest(place / "megaglest"), folder / "furniture/megaglest")
     games.convert_images(place / "torcs")
+    with contextlib.ExitStack() as opened:
+        paths = sorted((place / "openarena").rglob("*.pk3"))
+        games.write_arenas([opened.enter_context(zipfile.ZipFile(path)) for path in paths], folder / "arenas")
+    for path in paths:
+        path.unlink()
 
 
 def unpack_npm(archive: Path, folder: Path) -> None:

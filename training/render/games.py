@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from . import g3d, pmd
+from . import bsp, g3d, pmd
 from .parts import Part
 
 LARGEST = 512
@@ -194,6 +195,41 @@ def convert_images(folder: Path) -> None:
                 continue
             path.unlink()
             save(_skin(image, opaque=False), path.with_suffix(".png"))
+
+
+ARENA_LOOKS = "looks.json"
+
+
+def write_arenas(archives: Iterable[ZipFile], folder: Path) -> None:
+    """Write OpenArena's maps, the images that they show, and how: ``looks.json`` maps a shader to both.
+
+    Of files with the same name in several archives the last counts, as in the game.
+    """
+    places = {name.lower(): (archive, name) for archive in archives for name in archive.namelist()}
+    images = {name.rsplit(".", 1)[0]: name for name in places if name.endswith((".tga", ".jpg", ".png"))}
+    known = {name: bsp.Shader(name, cut_out=False, solid=True) for name in images}
+    for name in sorted(name for name in places if name.endswith(".shader")):
+        archive, own = places[name]
+        known.update(bsp.shaders(archive.read(own).decode("latin1")))
+    looks: dict[str, tuple[str, bool]] = {}
+    for name in sorted(name for name in places if name.endswith(".bsp")):
+        archive, own = places[name]
+        content = archive.read(own)
+        for texture in {part.texture.lower() for part in bsp.read(content).parts}:
+            shader = known.get(texture)
+            if shader is not None and shader.solid and shader.image in images:
+                looks[texture] = (f"{shader.image}.png", shader.cut_out)
+        _write(folder / name, content)
+    for image in {image for image, _ in looks.values()}:
+        archive, own = places[images[image.removesuffix(".png")]]
+        with Image.open(io.BytesIO(archive.read(own))) as picture:
+            save(_skin(picture, opaque=False), folder / image)
+    _write(folder / ARENA_LOOKS, json.dumps(looks, indent=0, sort_keys=True).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def save(image: Image.Image, path: Path) -> None:

@@ -138,7 +138,7 @@ VERGE = 120.0
 """How far the ground beside a road goes along with it: less than any bend's radius, or it would fold."""
 KINDS = {
     "outdoor": {"street": 0.35, "park": 0.4, "portrait": 0.2, "circuit": 0.05},
-    "stk": {"wild": 0.55, "track": 0.15, "circuit": 0.3},
+    "stk": {"wild": 0.4, "track": 0.1, "circuit": 0.2, "arena": 0.3},
 }
 """Sources of several kinds of scenes, and the share of each. Of tracks there are few."""
 

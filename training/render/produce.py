@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from . import circuit, indoor, park, portrait, raster, street, tracks, wild
+from . import indoor, levels, park, portrait, raster, street, tracks, wild
 from .camera import View, worth_rendering
 from .frames import INFINITE, Folder, encode, expose, stem_of
 from .parameters import AGREEMENT, FAR, KINDS, LIMITS, QUICK_VIEWS, TRIES, VIEWS
@@ -20,7 +20,8 @@ BUILDERS: dict[str, Callable[[Kit], Scene]] = {
     "portrait": portrait.build,
     "track": tracks.build,
     "wild": wild.build,
-    "circuit": circuit.build,
+    "circuit": levels.circuit,
+    "arena": levels.arena,
 }
 """By kind of scene."""
 RELIGHT = 6
