@@ -188,6 +188,8 @@ def forest(tmp_path: Path) -> Path:
     models.mkdir(parents=True)
     for name in ("big_tree", "stone", "none", "statue", "river_reed"):
         (models / f"{name}.g3d").write_bytes(g3d_model())
+    (models / "same_tree.g3d").symlink_to("big_tree.g3d")
+    (models / "lost_tree.g3d").symlink_to("gone.g3d")
     (models / "broken_tree.g3d").write_bytes(g3d_model()[:-1])
     (models / "tree.png").write_bytes(picture(0))
     units = tmp_path / "glest/techs/pack/factions/norse/units/hut/models"

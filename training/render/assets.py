@@ -223,7 +223,7 @@ def unpack_debian(package: Package, archive: Path, folder: Path) -> None:
         tarfile.open(fileobj=process.stdout, mode="r|") as files,
     ):
         for member in files:
-            if member.isfile() and is_wanted(member.name, package):
+            if (member.isfile() or member.issym()) and is_wanted(member.name, package):
                 files.extract(member, folder, filter="data")
 
 

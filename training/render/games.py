@@ -153,14 +153,19 @@ def _last(variants: Iterable[ET.Element], tag: str) -> str | None:
 
 def glest(folder: Path) -> Iterator[Model]:
     """Give the models of MegaGlest: what stands about, and buildings and units at rest."""
-    for path in sorted(folder.glob("tilesets/*/models/*.g3d")):
+    for path in _files(folder, "tilesets/*/models/*.g3d"):
         category = next((c for c, pattern in FOREST.items() if pattern.search(path.stem)), None)
         if category is not None and (model := _glest_model(path, category)):
             yield model
-    for path in sorted(folder.glob("techs/*/factions/*/units/*/models/*.g3d")):
+    for path in _files(folder, "techs/*/factions/*/units/*/models/*.g3d"):
         if not MOVING.search(path.stem) and (model := _glest_model(path, "Buildings")):
             large = np.ptp(model.bounds, axis=0).max() > GLEST_BUILDING
             yield model if large else replace(model, category="Animals")
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files that match, each once: many are links to others."""
+    return sorted(path for path in {path.resolve() for path in folder.glob(pattern)} if path.is_file())
 
 
 def _glest_model(path: Path, category: str) -> Model | None:
