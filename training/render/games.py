@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -50,6 +51,11 @@ TALLEST = {"Trees": 30.0, "Bushes": 5.0, "Rocks": 15.0, "Animals": 6.0, "Buildin
 SMALLEST = 0.15
 GLEST_METRES, GLEST_BUILDING = 1.8, 3.5
 """MegaGlest's unit of length, and the longest side of what is no building yet, in metres."""
+GROUND = re.compile(r"textures/terrain/types/(?!.*_(norm|spec|nm|s)\.).*\.dds$")
+CUT_OUT = re.compile(r"basic_trans|trans_wind")
+"""Materials whose alpha cuts out; that of others is where a team's colour goes."""
+DEEPEST = 3
+"""Props have props."""
 Skin = Callable[[], Image.Image]
 
 
@@ -104,26 +110,22 @@ class ZeroAD:
     ) -> None:
         """Add an actor's mesh, and what is attached to it."""
         root = self._xml(f"art/actors/{actor}")
-        if root is None or depth > 3:
+        if root is None or depth > DEEPEST:
             return
         chosen = [v[variant % len(v)] for group in root.iter("group") if (v := group.findall("variant"))]
-        material = root.findtext("material", "")
         mesh = self._mesh(_last(chosen, "mesh"))
-        skin = next(
-            (t.get("file") for v in chosen for t in v.iter("texture") if t.get("name") == "baseTex"), None
-        )
-        path = f"art/textures/skins/{skin}.cached.dds"
+        skins = [t.get("file") for v in chosen for t in v.iter("texture") if t.get("name") == "baseTex"]
+        path = f"art/textures/skins/{skins[0] if skins else None}.cached.dds"
         if mesh is not None and path in self.names and len(mesh.triangles):
             points = mesh.points @ where[:3, :3].T + where[:3, 3]
-            opaque = "basic_trans" not in material and "trans_wind" not in material
+            opaque = not CUT_OUT.search(root.findtext("material", ""))
             model.parts.append(Part(points.astype(np.float32), mesh.uv, mesh.triangles, path, opaque))
             model.skins[path] = partial(self._picture, path)
-        for prop in (p for v in chosen for p in v.iter("prop")):
+        places = {**(mesh.places if mesh else {}), "root": np.eye(4)}
+        for prop in (prop for v in chosen for prop in v.iter("prop")):
             place, other = prop.get("attachpoint", ""), prop.get("actor", "")
-            if other and not NOT_SOLID.search(place + other):
-                matrix = np.eye(4) if place == "root" else (mesh.places.get(place) if mesh else None)
-                if matrix is not None:
-                    self._add(model, other, variant, where @ matrix, depth + 1)
+            if other and place in places and not NOT_SOLID.search(place + other):
+                self._add(model, other, variant, where @ places[place], depth + 1)
 
     def _xml(self, name: str) -> ET.Element | None:
         return ET.fromstring(self.archive.read(name)) if name in self.names else None
@@ -138,9 +140,7 @@ class ZeroAD:
     def grounds(self) -> Iterator[tuple[str, Image.Image]]:
         """Give the textures of terrains."""
         for name in sorted(self.names):
-            if re.search(r"textures/terrain/types/.*\.dds$", name) and not re.search(
-                r"_(norm|spec|nm|s)\.", name
-            ):
+            if GROUND.search(name):
                 stem = "-".join(PurePosixPath(name).parts[4:]).split(".")[0]
                 yield stem, self._picture(name).convert("RGB")
 
@@ -188,18 +188,12 @@ def convert_images(folder: Path) -> None:
     """Turn TORCS's images, most of them SGI's, into PNG; those that cannot be read go."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".rgb", ".png"):
-            try:
-                image = Image.open(path)
-                image.load()
-            except (
-                UnidentifiedImageError,
-                OSError,
-                ValueError,
-            ):  # Pillow's word for odd kinds of SGI is ValueError
-                path.unlink()
-                continue
+            content = path.read_bytes()
             path.unlink()
-            save(_skin(image, opaque=False), path.with_suffix(".png"))
+            with contextlib.suppress(
+                UnidentifiedImageError, OSError, ValueError
+            ):  # the last for odd kinds of SGI
+                save(_skin(Image.open(io.BytesIO(content)), opaque=False), path.with_suffix(".png"))
 
 
 ARENA_LOOKS = "looks.json"
