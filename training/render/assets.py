@@ -237,7 +237,7 @@ def unpack_nested(folder: Path) -> None:
         with zipfile.ZipFile(path) as jar:
             for name in jar.namelist():
                 if name.startswith(SWEETHOME_TEXTURES) and name.endswith(".jpg"):
-                    _write(folder / "textures/sweethome3d" / PurePosixPath(name).name, jar.read(name))
+                    games.put(folder / "textures/sweethome3d" / PurePosixPath(name).name, jar.read(name))
         path.unlink()
 
 
@@ -270,12 +270,7 @@ def unpack_npm(archive: Path, folder: Path) -> None:
                 if text is None:
                     raise ValueError(f"{member.name} holds no base64")
                 name = PurePosixPath(member.name).name.removesuffix(".js")
-                _write(folder / "hdri" / name, base64.b64decode(text[1]))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+                games.put(folder / "hdri" / name, base64.b64decode(text[1]))
 
 
 def fetch(folder: Path) -> None:

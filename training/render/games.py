@@ -218,15 +218,16 @@ def write_arenas(archives: Iterable[ZipFile], folder: Path) -> None:
             shader = known.get(texture)
             if shader is not None and shader.solid and shader.image in images:
                 looks[texture] = (f"{shader.image}.png", shader.cut_out)
-        _write(folder / name, content)
+        put(folder / name, content)
     for image in {image for image, _ in looks.values()}:
         archive, own = places[images[image.removesuffix(".png")]]
         with Image.open(io.BytesIO(archive.read(own))) as picture:
             save(_skin(picture, opaque=False), folder / image)
-    _write(folder / ARENA_LOOKS, json.dumps(looks, indent=0, sort_keys=True).encode())
+    put(folder / ARENA_LOOKS, json.dumps(looks, indent=0, sort_keys=True).encode())
 
 
-def _write(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes) -> None:
+    """Write a file, in a folder that may not be there yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
