@@ -297,6 +297,8 @@ def test_a_damaged_world_is_refused(data: st.DataObject) -> None:
 
 
 SHADERS = """
+/* walls { and
+   beams */
 textures/wall // a wall
 {
     surfaceparm stone

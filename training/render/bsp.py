@@ -38,6 +38,7 @@ FINENESS = 4
 UNIT = 1 / 32
 """In metres: a player is 56 units high."""
 ORIGIN = re.compile(r'"origin"\s+"(\S+) (\S+) (\S+)"')
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 PLACE = re.compile(r'"classname"\s+"(info_player|item_|weapon_|ammo_|team_)')
 
 
@@ -142,7 +143,7 @@ class Shader:
 
 def shaders(script: str) -> dict[str, Shader]:
     """Read a script of shaders: of each the first image counts."""
-    words = re.sub(r"//.*|/\*.*?\*/", "", script, flags=re.DOTALL if "/*" in script else 0)
+    words = COMMENT.sub("", script)
     found, name, depth, body = {}, "", 0, []
     for line in (line.strip() for line in words.replace("{", "\n{\n").replace("}", "\n}\n").splitlines()):
         if line == "{":
