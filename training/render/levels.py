@@ -119,10 +119,8 @@ def _view(kit: Kit, places: Array, spread: float) -> View | None:
     hit = kit.stage.cast((x, y, float(place[2]) + rng.choice((1, 3, 3, 12))), (0, 0, -1))
     if hit is None:
         return None
-    ground = tuple(hit[0])
-    view = through(lens, Stand(ground, yaw), rng)
-    above = kit.stage.cast((*ground[:2], ground[2] + 0.05), (0, 0, 1), view.position[2] - ground[2] + 0.3)
-    return None if above else view
+    view = through(lens, Stand(tuple(hit[0]), yaw), rng)
+    return None if kit.stage.roofed(hit[0], view) else view
 
 
 def _ahead(places: Array, place: Array, rng: Random) -> Array | None:

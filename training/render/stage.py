@@ -192,6 +192,11 @@ class Stage:
         )
         return (point, normal, thing.name) if hit else None
 
+    def roofed(self, ground: Vec, view: View) -> bool:
+        """Whether something lies between the ground and a camera above it, or just over the camera."""
+        x, y, z = ground
+        return self.cast((x, y, z + 0.05), (0, 0, 1), view.position[2] - z + 0.3) is not None
+
     def glance(self, view: View) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return planar depths along a coarse grid of rays (inf = nothing) and which plane each met (-1)."""
         rays = view.rays()

@@ -175,6 +175,4 @@ def _view(kit: Kit, line: Sequence[NDArray[np.float64]], bounds: NDArray[np.floa
     if hit is None or (abs(hit[1].z) < STEEP and lens.height[1] < 5):
         return None
     view = through(lens, Stand(tuple(hit[0]), yaw), rng)
-    room = view.position[2] - hit[0].z + 0.3
-    above = stage.cast(hit[0] + Vector((0, 0, 0.05)), (0, 0, 1), room)
-    return None if above else view
+    return None if stage.roofed(hit[0], view) else view
