@@ -37,13 +37,18 @@ def small_windows_and_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> Iterato
 def cold(tmp_path: Path) -> Path:
     """A file none of which is in the page cache."""
     path = tmp_path / "model"
+    write_cold(path)
+    if share_cached(path):
+        pytest.skip("this file system has no page cache of its own")
+    return path
+
+
+def write_cold(path: Path) -> None:
+    """Write a file, over one that is there, and have none of it in the page cache."""
     with path.open("wb") as file:
         file.write(os.urandom(SIZE))
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if share_cached(path):
-        pytest.skip("this file system has no page cache of its own")
-    return path
 
 
 OTHERS: list[threading.Thread] = []
@@ -103,6 +108,19 @@ def eventually(condition: Callable[[], bool]) -> bool:
 def test_a_cold_file_is_brought_into_the_page_cache(cold: Path) -> None:
     read_ahead(cold)
     assert eventually(lambda: share_cached(cold) == 1)
+
+
+def test_a_later_file_with_the_inode_of_one_whose_mapping_never_came_is_brought_in_too(cold: Path) -> None:
+    read_ahead(cold, populate=True)
+    assert eventually(lambda: share_cached(cold) == 1)
+    earlier, mapping = cold.stat(), mmap.mmap(-1, SIZE)
+    write_cold(cold)
+    assert cold.stat().st_ino == earlier.st_ino
+    assert share_cached(cold) == 0
+    read_ahead(cold)
+    assert eventually(lambda: share_cached(cold) == 1)
+    readahead.mapped(earlier, mapping)
+    finish()
 
 
 def test_what_is_in_the_page_cache_is_not_asked_for_again(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..errors import ModelFileCorrupted
 from . import readahead
 from .leases import lease
-from .opening import open_regular
+from .opening import identity, open_regular
 from .tensors import ITEM_SIZES, Layout, TensorInfo
 
 if TYPE_CHECKING:
@@ -48,17 +48,13 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
             layout = scan()
-            if _identity(os.stat(path)) != _identity(status):
+            if identity(os.stat(path)) != identity(status):
                 continue
             lease(file)
             mapping = _read(file, path) if read else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             readahead.mapped(status, mapping)
         return _views(mapping, layout)
     raise ModelFileCorrupted("it is replaced again and again", path, "Find out which program does that.")
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _read(file: BinaryIO, path: Path) -> mmap.mmap:

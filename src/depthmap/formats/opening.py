@@ -59,6 +59,11 @@ def _open(path: Path) -> BinaryIO:
         raise
 
 
+def identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what tells a file from others, from one written over it, and from a later one that got its inode."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def read_small(path: Path, limit: int) -> bytes:
     """Return the content of a regular file that has at most ``limit`` bytes.
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import FileError
-from .opening import open_regular
+from .opening import identity, open_regular
 
 _WINDOW = 256 << 20
 """Bytes of a mapping of others to populate at a time: as long it is kept alive."""
@@ -54,8 +54,8 @@ class _Wanted:
                 _populate(self._mapping)
 
 
-_wanted: dict[tuple[int, int], _Wanted] = {}
-"""What is read ahead now, by device and inode."""
+_wanted: dict[tuple[int, ...], _Wanted] = {}
+"""What is read ahead now, by the file's identity."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_wanted.clear)  # the threads stay with the parent
 
@@ -73,7 +73,7 @@ def read_ahead(path: Path, *, populate: bool = False) -> None:
         status = os.stat(path)
     except OSError:
         return
-    key, wanted = (status.st_dev, status.st_ino), _Wanted(path, populate)
+    key, wanted = identity(status), _Wanted(path, populate)
     if _wanted.setdefault(key, wanted) is wanted:
         try:
             threading.Thread(target=_run, args=(key, wanted), name="read-ahead", daemon=True).start()
@@ -83,11 +83,11 @@ def read_ahead(path: Path, *, populate: bool = False) -> None:
 
 def mapped(status: os.stat_result, mapping: mmap.mmap) -> None:
     """Tell that the file of this status was mapped."""
-    if wanted := _wanted.get((status.st_dev, status.st_ino)):
+    if wanted := _wanted.get(identity(status)):
         wanted.tell(mapping)
 
 
-def _run(key: tuple[int, int], wanted: _Wanted) -> None:
+def _run(key: tuple[int, ...], wanted: _Wanted) -> None:
     try:
         wanted.run()
     finally:
