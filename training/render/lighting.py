@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 
+_SHARES = np.array([1 / 4, *(1 / 2,) * 3, *(15 / 16,) * 3, 5 / 64, 15 / 64]) / math.pi
+"""The square of each harmonic's constant, for panorama and surface, times what a matt surface keeps of its band."""
+
 
 def ambient(panorama: Array) -> Array:
     """Return the sky's light on a surface by its normal, as 9 spherical harmonics of irradiance / pi, (9, 3).
@@ -23,24 +26,14 @@ def ambient(panorama: Array) -> Array:
     turn = ((np.arange(width) + 0.5) / width * 2 - 1) * math.pi
     directions = np.stack([np.cos(up) * np.cos(turn), np.cos(up) * np.sin(turn), np.sin(up) + 0 * turn], 2)
     area = np.cos(up)[..., None] * (math.pi / height) * (2 * math.pi / width)
-    bands = np.array([1, *(2 / 3,) * 3, *(1 / 4,) * 5])
     coefficients = np.einsum("hwk,hwc->kc", harmonics(directions) * area, panorama)
-    return np.asarray(coefficients * bands[:, None])
+    return np.asarray(coefficients * _SHARES[:, None])
 
 
 def harmonics(directions: Array) -> Array:
-    """Return the first 9 real spherical harmonics of unit vectors (..., 3), as (..., 9)."""
+    """Return the first 9 real spherical harmonics of unit vectors (..., 3), without their constants, as (..., 9)."""
     x, y, z = np.moveaxis(directions, -1, 0)
-    return np.stack(
-        [
-            0.282095 + 0 * x,
-            *(0.488603 * axis for axis in (y, z, x)),
-            *(1.092548 * product for product in (x * y, y * z, x * z)),
-            0.315392 * (3 * z * z - 1),
-            0.546274 * (x * x - y * y),
-        ],
-        -1,
-    )
+    return np.stack([1 + 0 * x, y, z, x, x * y, y * z, x * z, 3 * z * z - 1, x * x - y * y], -1)
 
 
 def sun_view(towards: Array, centre: Array, reach: float, depth: float = 600.0) -> Array:

@@ -56,11 +56,10 @@ float lit(vec3 n) {{
 }}
 
 vec3 skylight(vec3 n) {{
-    return max(vec3(0), 0.282095 * ambient[0]
-        + 0.488603 * (n.y * ambient[1] + n.z * ambient[2] + n.x * ambient[3])
-        + 1.092548 * (n.x * n.y * ambient[4] + n.y * n.z * ambient[5] + n.x * n.z * ambient[6])
-        + 0.315392 * (3.0 * n.z * n.z - 1.0) * ambient[7]
-        + 0.546274 * (n.x * n.x - n.y * n.y) * ambient[8]);
+    return max(vec3(0), ambient[0]
+        + n.y * ambient[1] + n.z * ambient[2] + n.x * ambient[3]
+        + n.x * n.y * ambient[4] + n.y * n.z * ambient[5] + n.x * n.z * ambient[6]
+        + (3.0 * n.z * n.z - 1.0) * ambient[7] + (n.x * n.x - n.y * n.y) * ambient[8]);
 }}
 
 void main() {{
