@@ -82,12 +82,13 @@ def test_sizes_are_the_official_ones(
 @pytest.mark.parametrize(
     ("width", "height", "expected"),
     [
-        (640, 480, (256, 192)),
-        (480, 640, (192, 256)),
-        (1242, 375, (416, 128)),
-        (1000, 1000, (224, 224)),
-        (10_000, 400, (1120, 32)),
-        (1_000_000, 2, (1536, 32)),
+        (640, 480, (352, 256)),
+        (480, 640, (256, 352)),
+        (1920, 1080, (416, 224)),
+        (1242, 375, (544, 160)),
+        (1000, 1000, (320, 320)),
+        (10_000, 400, (1536, 64)),
+        (1_000_000, 2, (2880, 32)),
     ],
 )
 def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
@@ -98,7 +99,7 @@ def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
 
 @pytest.mark.parametrize("rule", RESIZES)
 def test_a_picture_of_the_networks_own_size_stays_as_it_is_by_every_rule(rule: str) -> None:
-    assert network_size(256, 192, replace(EMBEDDED, resize=rule)) == (256, 192)
+    assert network_size(352, 256, replace(EMBEDDED, resize=rule)) == (352, 256)
 
 
 @untimed

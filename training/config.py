@@ -24,13 +24,29 @@ MEDIUM: dict[Shape, float] = {
     (192, 160): 1.0,
     (160, 160): 0.5,
 }
-# as many pixels as the network sees when it is used, whatever the picture's aspect
 LARGE: dict[Shape, float] = {
     (192, 256): 5.0,
     (160, 288): 1.5,
     (128, 384): 1.5,
     (256, 192): 1.0,
     (224, 224): 0.5,
+}
+HUGE: dict[Shape, float] = {
+    (256, 320): 5.0,
+    (224, 352): 1.5,
+    (192, 384): 1.5,
+    (160, 480): 1.5,
+    (320, 256): 1.0,
+    (288, 288): 0.5,
+}
+# about as many pixels, whatever the picture's aspect, as the network sees when it is used, or a fifth more
+FULL: dict[Shape, float] = {
+    (288, 384): 5.0,
+    (256, 448): 1.5,
+    (224, 480): 1.5,
+    (192, 576): 1.5,
+    (384, 288): 1.0,
+    (320, 320): 0.5,
 }
 
 
@@ -89,6 +105,8 @@ class Config:
     """Batch norms in the decoder while it is trained; they are folded into its convolutions afterwards."""
     weights: Weights = Weights()
     seed: int = 1
+    anew: bool = False
+    """Where it starts from another run, steps are counted from 0: the rates are this run's own."""
     checkpoint_minutes: float = 3.0
     score_minutes: float = 20.0
     """How often the averaged weights are scored on a part of val."""
@@ -100,7 +118,8 @@ class Config:
         # Whole pictures are what the network will see: Touvron et al., "Fixing the train-test resolution
         # discrepancy", NeurIPS 2019.
         Stage(5000, LARGE, narrowest=0.75, decay=True),
-        Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
+        Stage(3000, FULL, narrowest=0.75, decay=True),
+        Stage(400, FULL, narrowest=0.75, decay=True, frozen_norms=True),
     )
 
     @property
@@ -140,12 +159,15 @@ class Config:
 CONFIGS = {
     "main": Config(),
     "further": Config(
-        shares={"indoor": 3, "nyu": 3, "outdoor": 5, "stk": 5},
+        shares={"indoor": 2, "nyu": 3, "outdoor": 5, "stk": 6},
         decoder_rate=7.5e-4,
         encoder_rate=1.5e-4,
+        seed=2,
+        anew=True,
         stages=(
-            Stage(8600, LARGE, narrowest=0.75, decay=True),
-            Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
+            Stage(1100, HUGE, narrowest=0.75, decay=True),
+            Stage(2600, FULL, narrowest=0.75, decay=True),
+            Stage(200, FULL, narrowest=0.75, decay=True, frozen_norms=True),
         ),
     ),
 }

@@ -126,7 +126,7 @@ def recolour(picture: Image.Image, rng: Random) -> Image.Image:
 
 
 def _blur(picture: Image.Image, rng: Random) -> Image.Image:
-    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
+    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 2.2)))
 
 
 def _sharpen(picture: Image.Image, rng: Random) -> Image.Image:
@@ -148,7 +148,7 @@ def _noise(picture: Image.Image, rng: Random) -> Image.Image:
 
 
 DISTURBANCES: tuple[tuple[float, Callable[[Image.Image, Random], Image.Image]], ...] = (
-    (0.2, _blur),
+    (0.3, _blur),
     (0.3, _sharpen),
     (0.25, _noise),
     (0.2, _compress),

@@ -99,6 +99,8 @@ class Run:
         known = last if last.exists() else start
         if known:
             self._resume(known)
+        if known == start and config.anew:
+            self.rewind()
 
     def _resume(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)

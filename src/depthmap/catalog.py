@@ -186,11 +186,11 @@ CATALOG: dict[str, ModelSpec] = {
         ModelSpec(
             "Depthmap_Tiny",
             "depthmap_tiny",
-            256,
+            352,
             "area",
             *_LITE,
             bytes=9_857_683,
-            sha256="0f733e0acd768fe98ef7c4f6d5c5b3f2f3d8863c90c2f4b7b2034c09a24b1604",
+            sha256="abfabcba462d76250ae6ed5f39fc2207c25e9da648f6df52cd43fd7946096973",
             parameters=4_748_489,
             licence="MIT",
             about="in the package; needs no download",

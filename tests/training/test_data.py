@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -123,10 +124,11 @@ def test_every_shape_fits_the_network() -> None:
     assert all(side % 32 == 0 for shape in shapes for side in shape)
 
 
-def test_the_last_stages_shapes_are_sizes_at_which_the_network_is_used() -> None:
+def test_the_last_stages_shapes_have_as_many_pixels_as_the_network_sees_or_up_to_a_quarter_more() -> None:
     for config in CONFIGS.values():
-        for height, width in config.stages[-1].shapes:
-            assert network_size(width, height, EMBEDDED) == (width, height)
+        for shape in config.stages[-1].shapes:
+            seen = network_size(shape[1], shape[0], EMBEDDED)
+            assert 1 <= math.prod(shape) / math.prod(seen) <= 1.25
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -186,6 +186,23 @@ def test_a_longer_run_can_start_where_the_rates_began_to_fall(
     assert longer.config.rate_factor(longer.step) == 1
 
 
+def test_a_further_run_counts_its_own_steps_from_the_end_of_another(
+    folder: Path, encoder: Path, tmp_path: Path
+) -> None:
+    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
+    first = train.Run(tmp_path / "first", TINY, encoder)
+    train.train(first, sampler, folder, scored=False)
+    config = replace(TINY, anew=True)
+    further = train.Run(tmp_path / "further", config, start=tmp_path / "first" / "last.pt")
+    assert further.step == 0
+    assert all(torch.equal(further.network.state_dict()[k], t) for k, t in first.network.state_dict().items())
+    for batch in sampler.ahead(0, [TINY.stages[0]] * 3):
+        further.train_on(batch)
+    further.save()
+    again = train.Run(tmp_path / "further", config, start=tmp_path / "first" / "last.pt")
+    assert again.step == 3
+
+
 def test_a_run_can_start_from_a_network_that_lacked_some_parts(
     folder: Path, encoder: Path, tmp_path: Path
 ) -> None:
