@@ -159,8 +159,14 @@ TINY = Config(
 )
 
 
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(folder: Path, encoder: Path, tmp_path: Path) -> None:
-    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
+@pytest.fixture
+def sampler(folder: Path) -> data.Sampler:
+    return data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    folder: Path, encoder: Path, tmp_path: Path, sampler: data.Sampler
+) -> None:
     whole = train.Run(tmp_path / "whole", TINY, encoder)
     train.train(whole, sampler, folder, scored=False)
     first = train.Run(tmp_path / "parts", TINY, encoder)
@@ -176,40 +182,38 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(folder: Path, encoder: 
     assert not torch.allclose(ended["scratch.layer1_rn.weight"], first.weights()["scratch.layer1_rn.weight"])
 
 
-def test_a_longer_run_can_start_where_the_rates_began_to_fall(
-    folder: Path, encoder: Path, tmp_path: Path
-) -> None:
-    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
-    train.train(train.Run(tmp_path / "first", TINY, encoder), sampler, folder, scored=False)
-    longer = train.Run(tmp_path / "longer", TINY.with_steps(1, 9), start=tmp_path / "first" / "stable.pt")
+@pytest.fixture
+def ended(folder: Path, encoder: Path, tmp_path: Path, sampler: data.Sampler) -> train.Run:
+    """A run that is over."""
+    run = train.Run(tmp_path / "first", TINY, encoder)
+    train.train(run, sampler, folder, scored=False)
+    return run
+
+
+def test_a_longer_run_can_start_where_the_rates_began_to_fall(ended: train.Run, tmp_path: Path) -> None:
+    longer = train.Run(tmp_path / "longer", TINY.with_steps(1, 9), start=ended.folder / "stable.pt")
     assert longer.step == 4
     assert longer.config.rate_factor(longer.step) == 1
 
 
 def test_a_further_run_counts_its_own_steps_from_the_end_of_another(
-    folder: Path, encoder: Path, tmp_path: Path
+    ended: train.Run, tmp_path: Path, sampler: data.Sampler
 ) -> None:
-    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
-    first = train.Run(tmp_path / "first", TINY, encoder)
-    train.train(first, sampler, folder, scored=False)
     config = replace(TINY, anew=True)
-    further = train.Run(tmp_path / "further", config, start=tmp_path / "first" / "last.pt")
+    further = train.Run(tmp_path / "further", config, start=ended.folder / "last.pt")
     assert further.step == 0
-    assert all(torch.equal(further.network.state_dict()[k], t) for k, t in first.network.state_dict().items())
+    assert all(torch.equal(further.network.state_dict()[k], t) for k, t in ended.network.state_dict().items())
     for batch in sampler.ahead(0, [TINY.stages[0]] * 3):
         further.train_on(batch)
     further.save()
-    again = train.Run(tmp_path / "further", config, start=tmp_path / "first" / "last.pt")
+    again = train.Run(tmp_path / "further", config, start=ended.folder / "last.pt")
     assert again.step == 3
 
 
 def test_a_run_can_start_from_a_network_that_lacked_some_parts(
-    folder: Path, encoder: Path, tmp_path: Path
+    folder: Path, ended: train.Run, tmp_path: Path, sampler: data.Sampler
 ) -> None:
-    sampler = data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
-    first = train.Run(tmp_path / "first", TINY, encoder)
-    train.train(first, sampler, folder, scored=False)
-    state = torch.load(tmp_path / "first" / "last.pt")
+    state = torch.load(ended.folder / "last.pt")
     new = {name for name in state["network"] if ".context." in name}
     state["network"] = {name: tensor for name, tensor in state["network"].items() if name not in new}
     torch.save(state, tmp_path / "smaller.pt")
