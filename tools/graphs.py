@@ -79,14 +79,14 @@ def _as_gemm(graph: ir.Graph, product: ir.Node) -> None:
     """
     x, transposed = product.inputs
     transpose = transposed.producer() if transposed else None
-    uses = product.outputs[0].uses()
+    uses = list(product.outputs[0].uses())
     if x is None or transpose is None or transpose.op_type != "Transpose" or len(uses) != 1:
         return
     weight, add = transpose.inputs[0], uses[0].node
-    if weight is None or weight not in graph.inputs or add.op_type != "Add":
+    if weight is None or weight.shape is None or weight not in graph.inputs or add.op_type != "Add":
         return
     bias = next(v for v in add.inputs if v is not product.outputs[0])
-    rows, columns = weight.shape or ()
+    rows, columns = weight.shape.numpy()
     nodes: list[ir.Node] = []
 
     def then(op: str, *inputs: ir.Value | None, **attributes: ir.Attr) -> ir.Value:
@@ -97,8 +97,8 @@ def _as_gemm(graph: ir.Graph, product: ir.Node) -> None:
         return then("Constant", value=ir.AttrTensor("value", ir.tensor(list(values), ir.DataType.INT64)))
 
     leading = then("Shape", x, end=ir.AttrInt64("end", -1))
-    shape = then("Concat", leading, numbers(int(rows)), axis=ir.AttrInt64("axis", 0))
-    flat = then("Reshape", x, numbers(-1, int(columns)))
+    shape = then("Concat", leading, numbers(rows), axis=ir.AttrInt64("axis", 0))
+    flat = then("Reshape", x, numbers(-1, columns))
     dense = then("Gemm", flat, weight, bias, transB=ir.AttrInt64("transB", 1))
     result = then("Reshape", dense, shape)
     graph.insert_before(add, nodes)

@@ -1,8 +1,8 @@
-"""Measure what pays: ``python -m training.ablate --data FOLDER --runs FOLDER --start RUN/last.pt``.
+"""Measure what pays: ``python -m training.ablate --data FOLDER --runs FOLDER --start STATE.pt``.
 
 Trains each of ``ABLATIONS`` from the same state, once for each seed, in folders of their own below ``--runs``, and
 prints a Markdown table of their mean scores on every ``--every``-th picture of val. A variant that is done is not
-trained again.
+trained again. The state is a run's ``last.pt``, or what ``training.unfold`` makes of weights as they ship.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from statistics import mean
 
 import torch
 
+from depthmap.catalog import EMBEDDED
+
 from .config import ABLATIONS
 from .data import Sampler, Source, read_sources
 from .evaluate import TOO_FEW, counts, score
@@ -21,6 +23,8 @@ from .metrics import Errors, mean_errors
 from .predict import predictor
 from .train import Run, train
 
+AT = replace(EMBEDDED, input_size=256)
+"""How pictures are prepared: of the size at which the variants were trained."""
 Found = dict[str, list[dict[str, Errors]]]
 """By variant: for each seed, the errors by source."""
 
@@ -57,7 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
     parser.add_argument("--runs", type=Path, required=True, help="where the runs are kept")
-    parser.add_argument("--start", type=Path, required=True, help="the state of a run from which all go on")
+    parser.add_argument("--start", type=Path, required=True, help="the state from which all go on")
     parser.add_argument("--seeds", type=int, default=2, help="how often each is trained")
     parser.add_argument("--every", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=list(ABLATIONS), help="names of variants")
@@ -66,11 +70,11 @@ def main() -> None:
     sources, val = read_sources(options.data / "train"), options.data / "val"
     enough = [source for source, number in counts(val).items() if number >= TOO_FEW]
     found: Found = {}
-    for name in options.only:
-        for seed in range(1, options.seeds + 1):
+    for seed in range(1, options.seeds + 1):
+        for name in options.only:
             folder = options.runs / f"{name.replace(' ', '-')}-{seed}"
             run = trained(name, seed, folder, sources, options.start, val)
-            scores = score(val, {name: predictor(run.weights())}, options.every)
+            scores = score(val, {name: predictor(run.weights(), AT)}, options.every)
             found.setdefault(name, []).append({source: scores[source][name] for source in enough})
         print(table(found), flush=True)
 

@@ -173,22 +173,25 @@ CONFIGS = {
 }
 """Runs by name; "further" goes on from the weights of another."""
 
-NARROW: dict[Shape, float] = {(128, 192): 2.0, (128, 160): 2.0, (64, 192): 1.0, (160, 128): 1.0}
 _SHORT = Config(
+    decoder_rate=7.5e-4,
+    encoder_rate=1.5e-4,
     ema=0.98,
     warm_up=20,
     score_minutes=1e9,
     checkpoint_minutes=1e9,
-    stages=(Stage(300, NARROW, decay=True),),
+    stages=(Stage(100, LARGE, narrowest=0.75, decay=True),),
 )
 ABLATIONS = {
     "base": _SHORT,
     "invariant 0": replace(_SHORT, weights=Weights(invariant=0)),
+    "trimmed to 80 %": replace(_SHORT, weights=Weights(keep=0.8)),
     "gradient 0": replace(_SHORT, weights=Weights(gradient=0)),
     "gradient 1": replace(_SHORT, weights=Weights(gradient=1)),
     "relative 0": replace(_SHORT, weights=Weights(relative=0)),
     "relative 4": replace(_SHORT, weights=Weights(relative=4)),
-    "trimmed to 80 %": replace(_SHORT, weights=Weights(keep=0.8)),
     "looks unchanged": replace(_SHORT, disturbed=False),
+    "no average": replace(_SHORT, ema=0.0),
+    "shares as the data has them": replace(_SHORT, shares={"indoor": 4, "nyu": 6, "outdoor": 3, "stk": 3}),
 }
-"""Short runs that differ from the first in one thing; they go on from a run, at its peak rates."""
+"""Short runs that differ from the first in one thing; they go on from a run's weights, at about the size of use."""

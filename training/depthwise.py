@@ -57,7 +57,8 @@ def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding
     """Ask torch, in float32 on a CPU; returns float32, as the weights are."""
     if x.device.type == "cpu":
         gradient, x = gradient.float(), x.float()
-    return conv2d_weight(x, weight.shape, gradient, stride, padding, groups=len(weight)).float()
+    result: Tensor = conv2d_weight(x, weight.shape, gradient, stride, padding, groups=len(weight))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return result.float()
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:

@@ -124,7 +124,8 @@ def _convolve(convolution: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | 
         assert bias is not None
         return depthwise(x, weight, bias, convolution.stride[0], int(convolution.padding[0]))
     bias = None if bias is None else bias.to(x.dtype)
-    return convolution._conv_forward(x, weight.to(x.dtype), bias)
+    result: Tensor = convolution._conv_forward(x, weight.to(x.dtype), bias)
+    return result
 
 
 def _plain(convolution: nn.Conv2d, x: Tensor) -> Tensor:
@@ -206,7 +207,7 @@ def make_trainable(network: nn.Module) -> None:
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
     context = network.get_submodule("scratch.context")
-    context.forward = partial(_in_float32, context.forward)  # type: ignore[method-assign]  # of this one only
+    context.forward = partial(_in_float32, context.forward)
     network.get_submodule("scratch.output_conv")[5] = LeakySquare()  # type: ignore[operator]  # a Sequential
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's overloads
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from depthmap.catalog import EMBEDDED
+from depthmap.catalog import EMBEDDED, ModelSpec
 from depthmap.networks import build, fill
 from depthmap.transforms import prepare, restore
 
@@ -19,15 +19,18 @@ Method = Callable[[Path, tuple[int, int]], NDArray[np.float32]]
 """Maps a picture's path and the reference's (H, W) to inverse depth (H, W)."""
 
 
-def predictor(state: Mapping[str, Tensor]) -> Method:
-    """Return the method that predicts with these weights, of any floating type, computing in float32."""
-    network = build(EMBEDDED.network)
+def predictor(state: Mapping[str, Tensor], model: ModelSpec = EMBEDDED) -> Method:
+    """Return the method that predicts with these weights, of any floating type, computing in float32.
+
+    ``model`` says how a picture is prepared: at another size, say.
+    """
+    network = build(model.network)
     fill(network, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
 
     @torch.inference_mode()
     def predict(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
         picture = np.asarray(Image.open(path).convert("RGB"))
-        output = network(torch.from_numpy(prepare(picture, EMBEDDED))[None])[0]
+        output = network(torch.from_numpy(prepare(picture, model))[None])[0]
         return restore(output.numpy(), *shape)
 
     return predict

@@ -45,6 +45,12 @@ def parameter_groups(network: nn.Module, config: Config) -> list[dict[str, Any]]
     return groups
 
 
+def activation_type(device: torch.device) -> torch.dtype:
+    """Return what a step computes in: bfloat16, or float32 on a CPU that would only imitate it, and be slow."""
+    imitated = device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability()
+    return torch.float32 if imitated else torch.bfloat16
+
+
 class Average:
     """An exponential moving average of a network's tensors, which forgets its beginning quickly."""
 
@@ -92,6 +98,7 @@ class Run:
         if config.norms:
             add_norms(self.network)
         self.network.to(self.device)
+        self.activations = activation_type(self.device)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.network, config), foreach=True)
         self.average = Average(self.network, config.ema)
         self.step, self.clock = 0, Clock()
@@ -104,7 +111,8 @@ class Run:
 
     def _resume(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if new := self.network.state_dict().keys() - state["network"].keys():
+        new = self.network.state_dict().keys() - state["network"].keys()
+        if new or "optimizer" not in state:
             self._grow(path, state["network"], new)
             return
         self.network.load_state_dict(state["network"])
@@ -115,7 +123,7 @@ class Run:
         self.log(f"resumed {path} at step {self.step}, minute {self.clock.seconds / MINUTE:.1f}")
 
     def _grow(self, path: Path, smaller: dict[str, Tensor], new: Set[str]) -> None:
-        """Begin with the weights of a network that lacked some parts: those, and the optimiser, start afresh."""
+        """Begin with weights alone; the optimiser, and parts that the network lacked, start afresh."""
         self.network.load_state_dict({**self.network.state_dict(), **smaller})
         self.rewind()
         self.log(f"begun from {path}; {len(new)} tensors are new")
@@ -160,7 +168,7 @@ class Run:
         freeze_norms(self.network, stage.frozen_norms)
         halve(self.network, stage.half)
         batch = (batch.thinned() if stage.half else batch).to(self.device)
-        prediction: Tensor = self.network(batch.pictures.bfloat16())
+        prediction: Tensor = self.network(batch.pictures.to(self.activations))
         weights = PLAIN if stage.plain else self.config.weights
         loss, parts = losses.total(prediction.float(), batch.inverse_depths, batch.masks, weights)
         self.optimizer.zero_grad(set_to_none=True)
@@ -240,7 +248,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     options.add_argument(
         "--start",
         type=Path,
-        help="go on from another run's last.pt or stable.pt; what its network lacked is new",
+        help="go on from another run's last.pt or stable.pt, or from unfolded weights; what these lack is new",
     )
     options.add_argument("--device", default="cpu", help="cpu or cuda")
     options.add_argument("--threads", type=int, default=2)

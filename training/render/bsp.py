@@ -39,6 +39,8 @@ UNIT = 1 / 32
 """In metres: a player is 56 units high."""
 ORIGIN = re.compile(r'"origin"\s+"(\S+) (\S+) (\S+)"')
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+Surface = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]
+"""Vertices (N, 3), where they lie in the image (N, 2), and the triangles of their numbers (M, 3)."""
 PLACE = re.compile(r'"classname"\s+"(info_player|item_|weapon_|ammo_|team_)')
 
 
@@ -80,7 +82,7 @@ def _parts(content: bytes) -> list[Part]:
     corners = np.frombuffer(_lump(content, CORNERS), "<i4")
     points, uv = (
         vertices["point"] * np.float32(UNIT),
-        vertices["uv"] * np.float32((1, -1)) + np.float32((0, 1)),
+        vertices["uv"] * np.array((1, -1), np.float32) + np.array((0, 1), np.float32),
     )
     found: dict[int, list[Part]] = defaultdict(list)
     for face in faces:
@@ -88,7 +90,7 @@ def _parts(content: bytes) -> list[Part]:
             continue
         chosen = slice(face["vertex"], face["vertex"] + face["vertices"])
         triangles = corners[face["corner"] : face["corner"] + face["corners"]].reshape(-1, 3)
-        shape = (points[chosen], uv[chosen], triangles)
+        shape: Surface = (points[chosen], uv[chosen], triangles)
         if face["kind"] == PATCH:
             shape = _patch(*shape[:2], *face["size"])
         if len(shape[2]) and shape[2].max() >= len(shape[0]):
@@ -98,14 +100,14 @@ def _parts(content: bytes) -> list[Part]:
     return [joined(parts) for parts in found.values()]
 
 
-def _patch(points: NDArray[np.float32], uv: NDArray[np.float32], wide: int, high: int) -> tuple[NDArray, ...]:
+def _patch(points: NDArray[np.float32], uv: NDArray[np.float32], wide: int, high: int) -> Surface:
     """Return triangles of a surface of biquadratic Bézier patches: ``high`` rows of ``wide`` control points."""
     control = np.concatenate([points, uv], 1).reshape(high, wide, 5)
     rows, columns = (_bezier((n - 1) // 2) for n in (high, wide))
     grid = np.einsum("ar,bc,rcx->abx", rows, columns, control[: rows.shape[1], : columns.shape[1]])
     places = np.arange(grid.shape[0] * grid.shape[1]).reshape(grid.shape[:2])
     a, b, c, d = places[:-1, :-1], places[:-1, 1:], places[1:, 1:], places[1:, :-1]
-    triangles = np.stack([a, b, c, a, c, d], -1).reshape(-1, 3)
+    triangles = np.stack([a, b, c, a, c, d], -1).reshape(-1, 3).astype(np.int32)
     flat = grid.reshape(-1, 5).astype(np.float32)
     return flat[:, :3], flat[:, 3:], triangles
 
@@ -144,7 +146,9 @@ class Shader:
 def shaders(script: str) -> dict[str, Shader]:
     """Read a script of shaders: of each the first image counts."""
     words = COMMENT.sub("", script)
-    found, name, depth, body = {}, "", 0, []
+    found: dict[str, Shader] = {}
+    name, depth = "", 0
+    body: list[list[str]] = []
     for line in (line.strip() for line in words.replace("{", "\n{\n").replace("}", "\n}\n").splitlines()):
         if line == "{":
             depth += 1

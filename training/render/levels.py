@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -67,7 +67,7 @@ def arena(kit: Kit) -> Scene:
     return _scene(kit, "arena", path, world.places, spread=2.5)
 
 
-def _chosen(kit: Kit, files: Sequence[Path]) -> Path:
+def _chosen(kit: Kit, files: Iterable[Path]) -> Path:
     found = sorted(files)
     return found[kit.seed % len(found)]
 
