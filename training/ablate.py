@@ -76,7 +76,7 @@ def main() -> None:
             run = trained(name, seed, folder, sources, options.start, val)
             scores = score(val, {name: predictor(run.weights(), AT)}, options.every)
             found.setdefault(name, []).append({source: scores[source][name] for source in enough})
-        print(table(found), flush=True)
+            print(table(found), flush=True)
 
 
 if __name__ == "__main__":
