@@ -194,4 +194,4 @@ ABLATIONS = {
     "no average": replace(_SHORT, ema=0.0),
     "shares as the data has them": replace(_SHORT, shares={"indoor": 4, "nyu": 6, "outdoor": 3, "stk": 3}),
 }
-"""Short runs that differ from the first in one thing; they go on from a run's weights, at about the size of use."""
+"""Short runs that differ from the first in one thing; they go on from the same weights, each for some minutes."""
