@@ -34,7 +34,6 @@ def trained(name: str, seed: int, folder: Path, sources: list[Source], start: Pa
     config = replace(ABLATIONS[name], seed=seed)
     run = Run(folder, config, start=start)
     if not (folder / "last.pt").exists():
-        run.rewind()
         train(run, Sampler(sources, config.shares, seed, config.disturbed), val, scored=False)
     return run
 

@@ -174,6 +174,7 @@ CONFIGS = {
 """Runs by name; "further" goes on from the weights of another."""
 
 _SHORT = Config(
+    anew=True,
     decoder_rate=7.5e-4,
     encoder_rate=1.5e-4,
     ema=0.98,
@@ -191,7 +192,5 @@ ABLATIONS = {
     "relative 0": replace(_SHORT, weights=Weights(relative=0)),
     "relative 4": replace(_SHORT, weights=Weights(relative=4)),
     "looks unchanged": replace(_SHORT, disturbed=False),
-    "no average": replace(_SHORT, ema=0.0),
-    "shares as the data has them": replace(_SHORT, shares={"indoor": 4, "nyu": 6, "outdoor": 3, "stk": 3}),
 }
 """Short runs that differ from the first in one thing; they go on from the same weights, each for some minutes."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from depthmap.catalog import EMBEDDED
-from depthmap.networks import build, fill
+from depthmap.networks import build, fill_in_float32
 
 from .evaluate import SHIPPED
 
@@ -31,7 +31,7 @@ def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def parameters(state: Mapping[str, Tensor]) -> int:
     """Return how many parameters the network has; running statistics are none."""
     network = build(EMBEDDED.network)
-    fill(network, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    fill_in_float32(network, state)
     return sum(p.numel() for p in network.parameters())
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from depthmap.catalog import EMBEDDED, ModelSpec
-from depthmap.networks import build, fill
+from depthmap.networks import build, fill_in_float32
 from depthmap.transforms import prepare, restore
 
 Method = Callable[[Path, tuple[int, int]], NDArray[np.float32]]
@@ -25,7 +25,7 @@ def predictor(state: Mapping[str, Tensor], model: ModelSpec = EMBEDDED) -> Metho
     ``model`` says how a picture is prepared: at another size, say.
     """
     network = build(model.network)
-    fill(network, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    fill_in_float32(network, state)
 
     @torch.inference_mode()
     def predict(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

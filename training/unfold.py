@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from depthmap.catalog import EMBEDDED
-from depthmap.networks import build, fill
+from depthmap.networks import build, fill_in_float32
 
 from .config import HUGE, Config, Stage
 from .data import Sampler, read_sources
@@ -30,9 +30,9 @@ def unfolded(weights: Mapping[str, Tensor], batches: Iterable[Tensor]) -> dict[s
 
     ``batches`` are normalised pictures (N, 3, H, W), float32: the norms get the statistics of what they see of them.
     """
-    state = {name: t.float() if t.is_floating_point() else t for name, t in weights.items()}
     network = build(EMBEDDED.network)
-    fill(network, state)
+    fill_in_float32(network, weights)
+    state: dict[str, Tensor] = network.state_dict()
     norms: dict[str, nn.BatchNorm2d] = {}
     for name, module in network.get_submodule("scratch").named_modules():
         if normed(name, module):

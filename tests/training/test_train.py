@@ -289,7 +289,7 @@ def test_the_average_follows_the_network(filled: nn.Module) -> None:
 def test_the_ablations_differ_from_their_base_in_one_thing() -> None:
     base, *others = (asdict(config) for config in ABLATIONS.values())
     changed = [{key for key in base if other[key] != base[key]} for other in others]
-    assert all(len(keys) == 1 and keys < {"weights", "disturbed", "ema", "shares"} for keys in changed)
+    assert all(keys in ({"weights"}, {"disturbed"}) for keys in changed)
     for config in list(ABLATIONS.values())[1:]:
         assert config.stages == ABLATIONS["base"].stages
 
@@ -300,7 +300,8 @@ def test_a_variant_begins_with_the_state_of_a_run_and_is_trained_once(
     start = train.Run(tmp_path / "start", TINY, encoder)
     start.step = 2
     start.save()
-    monkeypatch.setitem(ABLATIONS, "tiny", TINY)
+    tiny = replace(TINY, anew=True)
+    monkeypatch.setitem(ABLATIONS, "tiny", tiny)
     sources, common = data.read_sources(folder), (folder, tmp_path / "start" / "last.pt")
     begun: list[train.Run] = []
     monkeypatch.setattr(ablate, "train", lambda run, *_, **__: begun.append(run) or run.save())
@@ -308,7 +309,7 @@ def test_a_variant_begins_with_the_state_of_a_run_and_is_trained_once(
         ablate.trained("tiny", 3, tmp_path / "run", sources, common[1], common[0])
     (only,) = begun
     assert only.step == 0
-    assert only.config == replace(TINY, seed=3)
+    assert only.config == replace(tiny, seed=3)
     name = "scratch.layer1_rn.weight"
     assert torch.equal(only.weights()[name], start.weights()[name])
 
