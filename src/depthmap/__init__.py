@@ -2,8 +2,8 @@
 
 >>> import depthmap
 >>> depth = depthmap.estimate("photo.jpg")          # doctest: +SKIP
->>> depth.inverse_depth.shape, depth.model          # doctest: +SKIP
-((427, 640), 'Depthmap_Tiny')
+>>> depth                                           # doctest: +SKIP
+<Depth 640 × 427, relative inverse depth of photo.jpg, 0.04 to 3.1, Depthmap_Tiny by onnxruntime>
 
 Importing the package loads neither torch nor NumPy: names are resolved when first used.
 """
@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cache import ModelCache
     from .catalog import CATALOG, ModelSpec
+    from .depth import Depth
     from .errors import DepthmapError
-    from .estimator import DepthEstimator, DepthMap, estimate
+    from .estimator import DepthEstimator, estimate
     from .loader import LoadedModel, load
 
 __version__ = "0.1.0"
 __all__ = [
     "estimate",
     "DepthEstimator",
-    "DepthMap",
+    "Depth",
     "ModelCache",
     "ModelSpec",
     "CATALOG",
@@ -34,7 +35,7 @@ __all__ = [
     "__version__",
 ]
 _HOMES = {
-    "estimate": "estimator", "DepthEstimator": "estimator", "DepthMap": "estimator",
+    "estimate": "estimator", "DepthEstimator": "estimator", "Depth": "depth",
     "ModelCache": "cache", "ModelSpec": "catalog", "CATALOG": "catalog",
     "load": "loader", "LoadedModel": "loader", "DepthmapError": "errors",
 }  # fmt: skip

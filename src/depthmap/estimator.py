@@ -1,24 +1,24 @@
-"""The estimator: picture in, inverse depth out."""
+"""The estimator: picture in, `Depth` out."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import transforms
 from .cache import ModelCache
+from .depth import Depth
 from .download import Progress
 from .engines import ENGINES, MANY, TORCH, Runner, order
 from .engines.devices import may_have_gpu
 from .errors import EngineUnavailable, UsageError
-from .images import Picture, read
+from .images import Photo, Picture, read_photo
 from .loader import begin, choose, load
 from .opener import OpenedModel, open_model
 
@@ -26,26 +26,6 @@ if TYPE_CHECKING:
     import torch
 
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class DepthMap:
-    """What one picture gave.
-
-    ``inverse_depth`` is float32 (H, W), relative, larger = nearer; ``numpy.asarray`` gives it too. ``model`` is the
-    name of the model, ``source`` where it was loaded from.
-    """
-
-    inverse_depth: Float32
-    model: str
-    source: str
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return (
-            np.array(self.inverse_depth, dtype=dtype, copy=bool(copy))
-            if copy or dtype
-            else self.inverse_depth
-        )
 
 
 class DepthEstimator:
@@ -123,12 +103,13 @@ class DepthEstimator:
 
             self.device = _device(device)
             loaded = load(model_name, cache, use_cache=use_cache, progress=progress)
-            self.spec, self.source = loaded.spec, loaded.source
+            self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
         self.load_seconds = time.perf_counter() - start
 
     def _take(self, opened: OpenedModel) -> None:
-        self.spec, self.source, self.engine = opened.spec, opened.source, opened.engine.name
+        self.spec, self.source, self.sha256 = opened.spec, opened.source, opened.sha256
+        self.engine = opened.engine.name
         self._run = opened.runner
         self._opened = opened  # its lease is to live as long
 
@@ -151,23 +132,43 @@ class DepthEstimator:
         ImageError
             When the picture cannot be read.
         """
-        return self.predict_batch([image])[0]
+        return self.depth(image).values
 
     def predict_batch(self, images: Sequence[Picture], batch_size: int = 8) -> list[Float32]:
         """Return the relative inverse depth of each picture; those of one network size share forward passes."""
-        pictures = [read(image) for image in images]
-        inputs = [transforms.prepare(picture, self.spec) for picture in pictures]
+        return [depth.values for depth in self.depths(images, batch_size)]
+
+    def depth(self, image: Picture | Photo) -> Depth:
+        """Return the depth of one picture, with what its numbers mean; see `predict` for what is taken and raised."""
+        return self.depths([image])[0]
+
+    def depths(self, images: Sequence[Picture | Photo], batch_size: int = 8) -> list[Depth]:
+        """Return the depth of each picture; those of one network size share forward passes."""
+        photos = [read_photo(image) for image in images]
+        inputs = [transforms.prepare(photo.pixels, self.spec) for photo in photos]
         by_size: dict[tuple[int, ...], list[int]] = {}
         for number, array in enumerate(inputs):
             by_size.setdefault(array.shape, []).append(number)
-        maps: dict[int, Float32] = {}
+        depths: dict[int, Depth] = {}
         for numbers in by_size.values():
             for start in range(0, len(numbers), max(1, batch_size)):
                 chunk = numbers[start : start + batch_size]
                 outputs = self._run(np.stack([inputs[number] for number in chunk]))
                 for number, output in zip(chunk, outputs, strict=True):
-                    maps[number] = transforms.restore(output, *pictures[number].shape[:2])
-        return [maps[number] for number in range(len(pictures))]
+                    depths[number] = self._result(output, photos[number])
+        return [depths[number] for number in range(len(photos))]
+
+    def _result(self, output: Float32, photo: Photo) -> Depth:
+        return Depth(
+            transforms.restore(output, *photo.pixels.shape[:2]),
+            camera=photo.camera,
+            model=self.spec.name,
+            sha256=self.sha256,
+            engine=self.engine,
+            source=self.source,
+            name=photo.name,
+            pixels=photo.pixels,
+        )
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -211,7 +212,7 @@ def _shared(
 
 def estimate(
     image: Picture, model: str | None = None, device: str | None = None, engine: str = "auto"
-) -> DepthMap:
+) -> Depth:
     """Return the depth of one picture; the last model used stays loaded.
 
     Parameters
@@ -223,8 +224,8 @@ def estimate(
 
     Returns
     -------
-    DepthMap
-        The inverse depth, and which model it is from.
+    Depth
+        Inverse depth, which model it is from, and what can be done with it.
 
     Raises
     ------
@@ -232,5 +233,4 @@ def estimate(
         As `DepthEstimator` and its ``predict`` do.
     """
     environment = tuple(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("DEPTHMAP_"))
-    estimator = _shared(model, device, engine, environment)
-    return DepthMap(estimator.predict(image), estimator.spec.name, estimator.source)
+    return _shared(model, device, engine, environment).depth(image)

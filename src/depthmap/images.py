@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -19,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from . import exif
+from .camera import Camera
 from .errors import ImageError
 from .pixels import Pixels, check_size, from_array, is_tensor, tensor_array
 
@@ -41,7 +44,6 @@ SUFFIXES = frozenset(
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF and HEIC"
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_ORIENTATION = 0x0112  # the EXIF tag
 # EXIF orientation → (swap the axes, flip up-down, flip left-right), in that order.
 _TURNS = {
     2: (False, False, True),
@@ -52,6 +54,19 @@ _TURNS = {
     7: (True, True, True),
     8: (True, True, False),
 }
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture as `read_photo` gives it.
+
+    ``pixels`` is what `read` returns; ``name`` the name of its file without the folder, empty when it had none;
+    ``camera`` what its EXIF data say of the lens, or None.
+    """
+
+    pixels: Pixels
+    name: str = ""
+    camera: Camera | None = None
 
 
 def read(image: Picture, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Pixels:
@@ -81,14 +96,22 @@ def read(image: Picture, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_B
     ImageError
         When there is no picture, or it is damaged, too large, or of values out of range.
     """
+    return read_photo(image, max_pixels=max_pixels, max_bytes=max_bytes).pixels
+
+
+def read_photo(image: Picture | Photo, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Photo:
+    """Read a picture with its name and its camera; see `read`. A `Photo` is returned as it is."""
+    if isinstance(image, Photo):
+        return image
     if isinstance(image, (str, PathLike)):
-        return _read_path(image, max_pixels, max_bytes)
+        photo = _read_path(image, max_pixels, max_bytes)
+        return replace(photo, name=Path(image).name)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _read_bytes(image, "a picture in memory", max_pixels, max_bytes)
     if isinstance(image, Image.Image):
         return _from_pil(image, f"PIL image of mode {image.mode}", max_pixels)
     if isinstance(image, np.ndarray):
-        return from_array(image, f"NumPy array {image.shape}, {image.dtype}", max_pixels)
+        return Photo(from_array(image, f"NumPy array {image.shape}, {image.dtype}", max_pixels))
     if is_tensor(image):
         return _from_tensor(image, max_pixels)
     if hasattr(image, "read"):
@@ -100,12 +123,12 @@ def read(image: Picture, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_B
     )
 
 
-def _from_tensor(tensor: Any, max_pixels: int) -> Pixels:
+def _from_tensor(tensor: Any, max_pixels: int) -> Photo:
     where = f"torch tensor {tuple(tensor.shape)}, {tensor.dtype}"
-    return from_array(tensor_array(tensor, where), where, max_pixels)
+    return Photo(from_array(tensor_array(tensor, where), where, max_pixels))
 
 
-def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Pixels:
+def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Photo:
     where = os.fspath(path)
     try:
         if Path(where).is_dir():
@@ -124,7 +147,7 @@ def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Pi
         raise ImageError(f"The picture cannot be opened: {error}", where, "Check the path.") from error
 
 
-def _read_bytes(data: bytes | bytearray | memoryview, where: str, max_pixels: int, max_bytes: int) -> Pixels:
+def _read_bytes(data: bytes | bytearray | memoryview, where: str, max_pixels: int, max_bytes: int) -> Photo:
     _check_bytes(memoryview(data).nbytes, where, max_bytes)
     return _decode(io.BytesIO(data), where, max_pixels)
 
@@ -149,7 +172,7 @@ def _check_bytes(size: int, where: str, max_bytes: int) -> None:
         raise ImageError(what, where, "Save it smaller, or raise max_bytes.")
 
 
-def _decode(stream: IO[bytes], where: str, max_pixels: int) -> Pixels:
+def _decode(stream: IO[bytes], where: str, max_pixels: int) -> Photo:
     try:
         with _open(stream, where) as image:
             return _from_pil(image, where, max_pixels)
@@ -208,7 +231,7 @@ def _damaged(error: Exception, where: str) -> ImageError:
     return ImageError(what, where, "Copy it again, or save it anew.")
 
 
-def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Pixels:
+def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Photo:
     check_size(image.width, image.height, where, max_pixels)
     try:
         image.load()
@@ -218,7 +241,8 @@ def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Pixels:
     except Exception as error:  # as in _decode: a PIL image may have been opened and not yet decoded
         raise _damaged(error, where) from error
     # Asked after load(): some decoders turn the picture themselves and then withdraw the tag.
-    return from_array(_upright(array, _orientation(image)), where, max_pixels)
+    pixels = from_array(_upright(array, exif.orientation(image)), where, max_pixels)
+    return Photo(pixels, camera=exif.camera(image, pixels.shape[1], pixels.shape[0]))
 
 
 def _pil_array(image: Image.Image, where: str) -> NDArray[Any]:
@@ -241,13 +265,6 @@ def _pil_array(image: Image.Image, where: str) -> NDArray[Any]:
     except ValueError as error:
         remedy = "Save it as RGB."
         raise ImageError(f"Colours of mode {image.mode} are not supported", where, remedy) from error
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data must not cost the picture
-        return 1
 
 
 def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:

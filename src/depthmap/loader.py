@@ -53,7 +53,8 @@ class LoadedModel:
     """A network ready to run, and where it came from.
 
     ``network`` is in evaluation mode on the CPU, in float32; its tensors lie in the mapping of ``path``.
-    ``source`` is "pt", "h5", "embedded" or "download"; ``seconds`` is the time it took.
+    ``source`` is "pt", "h5", "embedded" or "download"; ``seconds`` is the time it took; ``sha256`` the digest of the
+    weights: the published one, else that of the cached file.
     """
 
     spec: ModelSpec
@@ -61,6 +62,7 @@ class LoadedModel:
     source: str
     path: Path
     seconds: float
+    sha256: str = ""
 
 
 def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
@@ -131,7 +133,7 @@ def load(
     spec = cache.spec(name)
     found = (_cached(spec, cache) if use_cache else None) or _embedded(spec, cache)
     network, source, path = found or (_fetched if use_cache else _passing)(spec, cache, progress)
-    return LoadedModel(spec, network, source, path, time.perf_counter() - start)
+    return LoadedModel(spec, network, source, path, time.perf_counter() - start, cache.shelf.sha256(spec))
 
 
 @_no_collections()

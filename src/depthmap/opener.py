@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import mmap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +31,8 @@ log = logging.getLogger("depthmap")
 class OpenedModel:
     """A network that an engine without torch has loaded: ``runner`` runs it.
 
-    ``source`` and ``path`` say where its weights are; ``lease`` marks that file as in use for as long as it lives.
+    ``source`` and ``path`` say where its weights are, ``sha256`` is their digest; ``lease`` marks that file as in use
+    for as long as it lives.
     """
 
     spec: ModelSpec
@@ -40,6 +41,7 @@ class OpenedModel:
     source: str
     path: Path
     lease: mmap.mmap
+    sha256: str = ""
 
 
 def open_model(
@@ -77,7 +79,7 @@ def open_model(
             if opened := _opened(spec, bound, engine, half=allowed, many=many):
                 if bound.place:
                     cache.shelf.store.touch(spec.slug)
-                return opened
+                return replace(opened, sha256=cache.shelf.sha256(spec))
     return None
 
 

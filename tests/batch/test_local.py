@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from depthmap.batch import Result, run
+from depthmap.depth import Depth
 from depthmap.estimator import DepthEstimator
+from depthmap.images import read_photo
 from depthmap.outputs import OUTPUTS, Npy
 from support import PHOTO
 
@@ -26,11 +28,9 @@ class Watched(DepthEstimator):
         super().__init__("depthmap_tiny", "cpu")
         self.batches: list[list[tuple[int, ...]]] = []
 
-    def predict_batch(
-        self, images: Sequence[Any], batch_size: int = 8
-    ) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
-        self.batches.append([np.shape(image) for image in images])
-        return super().predict_batch(images, batch_size)
+    def depths(self, images: Sequence[Any], batch_size: int = 8) -> list[Depth]:
+        self.batches.append([read_photo(image).pixels.shape for image in images])
+        return super().depths(images, batch_size)
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,10 @@ def test_damaged_pictures_and_targets_are_passed_over(
 class Gluttonous(Watched):
     """As if memory sufficed for one picture only."""
 
-    def predict_batch(
-        self, images: Sequence[Any], batch_size: int = 8
-    ) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    def depths(self, images: Sequence[Any], batch_size: int = 8) -> list[Depth]:
         if len(images) > 1:
             raise RuntimeError("out of memory")
-        return super().predict_batch(images, batch_size)
+        return super().depths(images, batch_size)
 
 
 def test_a_batch_that_is_too_much_is_done_one_by_one(photos: Path, tmp_path: Path) -> None:
@@ -140,7 +138,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(
 class Full(Npy):
     """A disk that is full: no file system of a test's own can be had everywhere."""
 
-    def encode(self, stream: Any, depth: Any, picture: Any, model: str) -> None:
+    def encode(self, stream: Any, depth: Any, options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

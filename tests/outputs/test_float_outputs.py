@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from depthmap.depth import Depth
 from depthmap.outputs import OUTPUTS
 
 SIZES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)
@@ -20,7 +21,7 @@ FINITE = hnp.arrays(np.float32, SIZES, elements=st.floats(width=32, allow_nan=Fa
 
 def encoded(name: str, depth: np.ndarray, **options: object) -> bytes:
     stream = io.BytesIO()
-    OUTPUTS[name].write(stream, depth, **options)
+    OUTPUTS[name].write(stream, Depth(depth, **options))
     return stream.getvalue()
 
 

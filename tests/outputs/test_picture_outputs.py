@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from depthmap.colours import COLOUR_MAPS, colour_table
+from depthmap.depth import Depth
 from depthmap.errors import UsageError
-from depthmap.outputs import COLOUR_MAPS, OUTPUTS, Colour, SideBySide
-from depthmap.outputs.colour_maps import colour_table
+from depthmap.images import read
+from depthmap.outputs import OUTPUTS, Options, Output
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 RAMP = np.linspace(-3, 5, 256, dtype=np.float32)[None]
 
 
-def image(output: Colour | SideBySide, depth: np.ndarray, **options: object) -> Image.Image:
+def image(output: Output, depth: np.ndarray, colours: str = "inferno", **facts: object) -> Image.Image:
     stream = io.BytesIO()
-    output.write(stream, depth, **options)
+    output.write(stream, Depth(depth, **facts), Options(colours=colours))
     return Image.open(stream)
 
 
@@ -50,14 +52,14 @@ def test_colour_tables_pass_through_their_points(name):
 
 @pytest.mark.parametrize("name", COLOUR_MAPS)
 def test_a_ramp_takes_every_colour_in_order(name):
-    picture = image(Colour(name), RAMP)
+    picture = image(OUTPUTS["colour"], RAMP, name)
     assert (picture.mode, picture.size) == ("RGB", (256, 1))
     assert np.array_equal(np.asarray(picture)[0], colour_table(name))
 
 
 def test_an_unknown_colour_map_is_refused_with_those_there_are():
     with pytest.raises(UsageError, match="inferno, viridis"):
-        image(Colour("jet"), RAMP)
+        image(OUTPUTS["colour"], RAMP, "jet")
 
 
 def test_shared_tables_cannot_be_changed():
@@ -90,7 +92,7 @@ def test_a_map_that_is_almost_constant_is_shown_whole():
 
 
 def test_colour_files_say_what_they_show():
-    text = image(Colour("viridis"), RAMP, model="MiDaS").text
+    text = image(OUTPUTS["colour"], RAMP, "viridis", model="MiDaS").text
     assert text["Software"] == "depthmap"
     assert text["Model"] == "MiDaS"
     assert "viridis" in text["Description"]
@@ -107,7 +109,7 @@ DEPTH = np.arange(12, dtype=np.float32).reshape(3, 4)
     ids=["uint8", "float", "PIL"],
 )
 def test_side_by_side_shows_the_picture_and_its_depth(picture):
-    pixels = np.asarray(image(OUTPUTS["side-by-side"], DEPTH, picture=picture))
+    pixels = np.asarray(image(OUTPUTS["side-by-side"], DEPTH, pixels=read(picture)))
     assert pixels.shape == (3, 8, 3)
     assert np.array_equal(pixels[:, :4], PICTURE)
     assert np.array_equal(pixels[:, 4:], np.asarray(image(OUTPUTS["colour"], DEPTH)))
@@ -117,4 +119,4 @@ def test_side_by_side_needs_a_picture_of_the_same_size():
     with pytest.raises(UsageError, match="needs the picture"):
         image(OUTPUTS["side-by-side"], DEPTH)
     with pytest.raises(UsageError, match=r"\(3, 4\).*\(4, 3\)"):
-        image(OUTPUTS["side-by-side"], DEPTH.T, picture=PICTURE)
+        image(OUTPUTS["side-by-side"], DEPTH.T, pixels=PICTURE)

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from depthmap.depth import Depth
 from depthmap.errors import ExportError, InsufficientDiskSpace, UsageError
 from depthmap.outputs import OUTPUTS
 from depthmap.outputs.publishing import publish
 
-DEPTH = np.arange(12, dtype=np.float32).reshape(3, 4)
-PICTURE = np.zeros((3, 4, 3), np.uint8)
+DEPTH = Depth(np.arange(12, dtype=np.float32).reshape(3, 4), pixels=np.zeros((3, 4, 3), np.uint8))
 
 
 def python(code: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
@@ -30,8 +30,8 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
 def test_files_and_streams_hold_the_same_bytes_and_nothing_else_is_left(name, tmp_path):
     path = tmp_path / "out"
     stream = io.BytesIO()
-    OUTPUTS[name].write(path, DEPTH, picture=PICTURE, model="m")
-    OUTPUTS[name].write(stream, DEPTH, picture=PICTURE, model="m")
+    OUTPUTS[name].write(path, DEPTH)
+    OUTPUTS[name].write(stream, DEPTH)
     assert path.read_bytes() == stream.getvalue()
     assert list(tmp_path.iterdir()) == [path]
     assert not stream.closed
@@ -56,9 +56,9 @@ def test_whoever_reads_the_old_file_is_not_disturbed(tmp_path):
     path = tmp_path / "out.npy"
     OUTPUTS["npy"].write(path, DEPTH)
     mapped = np.load(path, mmap_mode="r")
-    OUTPUTS["npy"].write(path, DEPTH + 1)
+    OUTPUTS["npy"].write(path, Depth(DEPTH.values + 1))
     assert np.array_equal(mapped, DEPTH)
-    assert np.array_equal(np.load(path), DEPTH + 1)
+    assert np.array_equal(np.load(path), Depth(DEPTH.values + 1))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
@@ -89,14 +89,15 @@ def test_a_file_size_limit_is_too_little_space_and_leaves_nothing(tmp_path):
     code = """
     import resource, sys
     import numpy
+    from depthmap import Depth
     from depthmap.errors import InsufficientDiskSpace
     from depthmap.outputs import OUTPUTS
 
-    noise = numpy.random.default_rng(0).random((300, 300))
+    noise = Depth(numpy.random.default_rng(0).random((300, 300)), pixels=numpy.zeros((300, 300, 3), "u1"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
     for output in OUTPUTS.values():
         try:
-            output.write(sys.argv[1], noise, picture=numpy.zeros((300, 300, 3), "u1"))
+            output.write(sys.argv[1], noise)
         except InsufficientDiskSpace as error:
             assert error.remedy, error
         else:
@@ -111,9 +112,9 @@ def test_a_file_size_limit_is_too_little_space_and_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_full_disk_is_too_little_space(name):
     with pytest.raises(InsufficientDiskSpace, match=r"Insufficient disk space.*/dev/full.*Free some"):
-        OUTPUTS[name].write("/dev/full", DEPTH, picture=PICTURE)
+        OUTPUTS[name].write("/dev/full", DEPTH)
     with Path("/dev/full").open("wb", buffering=0) as stream, pytest.raises(InsufficientDiskSpace):
-        OUTPUTS[name].write(stream, DEPTH, picture=PICTURE)
+        OUTPUTS[name].write(stream, DEPTH)
 
 
 def refused(target: Path, remedy: str) -> None:
@@ -142,10 +143,11 @@ def test_files_get_the_mode_that_the_umask_allows(tmp_path):
     code = """
     import os, sys
     import numpy
+    from depthmap import Depth
     from depthmap.outputs import OUTPUTS
 
     os.umask(0o027)
-    OUTPUTS["npy"].write(sys.argv[1], numpy.zeros((2, 2)))
+    OUTPUTS["npy"].write(sys.argv[1], Depth(numpy.zeros((2, 2))))
     """
     assert python(code, tmp_path / "a.npy").returncode == 0
     assert (tmp_path / "a.npy").stat().st_mode & 0o777 == 0o640
@@ -180,9 +182,10 @@ def test_outputs_go_through_a_pipe_whole(flags):
     code = """
     import sys
     import numpy
+    from depthmap import Depth
     from depthmap.outputs import OUTPUTS
 
-    OUTPUTS["npy"].write(sys.stdout.buffer, numpy.arange(250_000.0).reshape(500, 500))
+    OUTPUTS["npy"].write(sys.stdout.buffer, Depth(numpy.arange(250_000.0).reshape(500, 500)))
     """
     run = subprocess.run(
         [sys.executable, *flags, "-c", textwrap.dedent(code)], capture_output=True, check=True

@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pytest
 
+from depthmap.depth import Depth
 from depthmap.errors import UsageError
 from depthmap.outputs import OUTPUTS, Output, require, save
 
-DEPTH = np.arange(12, dtype=np.float32).reshape(3, 4)
 PICTURE = np.zeros((3, 4, 3), np.uint8)
+DEPTH = Depth(np.arange(12, dtype=np.float32).reshape(3, 4), pixels=PICTURE)
 
 
 def test_the_table_names_the_outputs_with_different_suffixes():
@@ -38,7 +39,7 @@ def test_the_ending_of_a_path_says_what_is_written(file, magic, tmp_path):
 
 
 def test_a_stem_and_names_give_one_file_each(tmp_path):
-    written = save(DEPTH, tmp_path / "photo.v2", list(OUTPUTS), picture=PICTURE)
+    written = save(DEPTH, tmp_path / "photo.v2", list(OUTPUTS))
     names = [
         "photo.v2_depth.png",
         "photo.v2_colour.png",
@@ -72,19 +73,17 @@ def test_require_gives_the_output_or_the_names_there_are():
         require("PNG")
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize(
-    "depth",
+    "values",
     [np.zeros((1, 3, 4)), np.zeros(4), np.zeros((0, 4)), np.zeros((2, 2), complex), np.array([["a"]]), None],
     ids=["batch", "row", "empty", "complex", "text", "none"],
 )
-def test_what_is_no_map_is_refused(name, depth, tmp_path):
+def test_what_is_no_map_is_refused(values):
     with pytest.raises(UsageError, match="depth map"):
-        OUTPUTS[name].write(tmp_path / "a", depth, picture=PICTURE)
-    assert list(tmp_path.iterdir()) == []
+        Depth(values)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_single_pixel_is_written(name, tmp_path):
-    OUTPUTS[name].write(tmp_path / "a", np.ones((1, 1)), picture=PICTURE[:1, :1])
+    OUTPUTS[name].write(tmp_path / "a", Depth(np.ones((1, 1)), pixels=PICTURE[:1, :1]))
     assert (tmp_path / "a").stat().st_size > 0

@@ -11,10 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..depth import Depth
 from ..errors import DepthmapError, ExportError, ImageError, InsufficientDiskSpace
-from ..images import read
-from ..outputs import OUTPUTS
-from ..pixels import Pixels
+from ..images import Photo, read_photo
+from ..outputs import OUTPUTS, Options
 from ..transforms import network_size
 from .jobs import Job, Result, Summary
 from .planning import plan
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Factory = Callable[[], "DepthEstimator"]
 Notify = Callable[[Result], None]
+Finish = Callable[[Depth], Depth]
 
 _THREADS = 2  # decoders and encoders: they need little beside the network
 _AHEAD = 4  # pictures read before they are needed, and written after
@@ -40,6 +41,8 @@ def run(
     overwrite: bool = False,
     batch_size: int = 4,
     notify: Notify | None = None,
+    finish: Finish | None = None,
+    options: Options | None = None,
 ) -> Summary:
     """Estimate the depth of many pictures; what cannot be done is noted and passed over.
 
@@ -61,6 +64,10 @@ def run(
         Pictures of one network size in a forward pass.
     notify : callable, optional
         Called, in this thread, with each result as it comes.
+    finish : callable, optional
+        What becomes of each `Depth` before it is written, such as a calibration; called in threads beside.
+    options : Options, optional
+        How the outputs are to look.
 
     Returns
     -------
@@ -75,7 +82,15 @@ def run(
         When the model cannot be had.
     """
     jobs = plan(images, outputs, directory, recursive=recursive).jobs
-    return run_jobs(jobs, estimator, overwrite=overwrite, batch_size=batch_size, notify=notify)
+    return run_jobs(
+        jobs,
+        estimator,
+        overwrite=overwrite,
+        batch_size=batch_size,
+        notify=notify,
+        finish=finish,
+        options=options,
+    )
 
 
 def run_jobs(
@@ -85,9 +100,13 @@ def run_jobs(
     overwrite: bool = False,
     batch_size: int = 4,
     notify: Notify | None = None,
+    finish: Finish | None = None,
+    options: Options | None = None,
 ) -> Summary:
     """Do jobs; see `run`."""
-    loop = _Loop(batch_size, notify or (lambda result: None))
+    loop = _Loop(
+        batch_size, notify or (lambda result: None), finish or (lambda depth: depth), options or Options()
+    )
     todo = []
     for job in jobs:
         if not overwrite and job.is_done():
@@ -115,7 +134,7 @@ class _Read:
     """A picture in memory."""
 
     job: Job
-    pixels: Pixels
+    photo: Photo
     seconds: dict[str, float]
 
 
@@ -123,6 +142,8 @@ class _Read:
 class _Loop:
     batch_size: int
     notify: Notify
+    finish: Finish
+    options: Options
     summary: Summary = field(default_factory=Summary)
     waiting: dict[tuple[int, int], list[_Read]] = field(default_factory=dict)
     writing: deque[Future[Result]] = field(default_factory=deque)
@@ -147,12 +168,12 @@ class _Loop:
             if isinstance(result, Result):
                 self.end(result)
                 continue
-            height, width = result.pixels.shape[:2]
+            height, width = result.photo.pixels.shape[:2]
             size = network_size(width, height, estimator.spec)
             self.waiting.setdefault(size, []).append(result)
             if len(self.waiting[size]) >= self.batch_size:
                 self._predict(size, estimator, pool)
-            elif sum(r.pixels.size for batch in self.waiting.values() for r in batch) > 3 * _HELD:
+            elif sum(r.photo.pixels.size for batch in self.waiting.values() for r in batch) > 3 * _HELD:
                 self._predict(max(self.waiting, key=lambda size: len(self.waiting[size])), estimator, pool)
         for size in list(self.waiting):
             self._predict(size, estimator, pool)
@@ -164,7 +185,7 @@ class _Loop:
             if isinstance(depth, DepthmapError):
                 self.end(_failed(entry.job, depth))
             else:
-                self.writing.append(pool.submit(_write, entry, depth, estimator.spec.name))
+                self.writing.append(pool.submit(_write, entry, depth, self.finish, self.options))
                 self._drain(_AHEAD)
 
     def _drain(self, allowed: int) -> None:
@@ -198,21 +219,21 @@ def _failed(job: Job, error: DepthmapError) -> Result:
 def _read(job: Job) -> _Read | Result:
     start = time.perf_counter()
     try:
-        pixels = read(job.picture)
+        photo = read_photo(job.picture)
     except DepthmapError as error:
         return _failed(job, error)
     except MemoryError:
         return _failed(
             job, ImageError("There is too little memory for the picture", job.name, "Save it smaller.")
         )
-    return _Read(job, pixels, {"read": time.perf_counter() - start})
+    return _Read(job, photo, {"read": time.perf_counter() - start})
 
 
 def _depths(batch: Sequence[_Read], estimator: DepthEstimator) -> Iterator[tuple[_Read, Any]]:
     """Yield the depth of each picture, or the error; a batch that is too much is tried one by one."""
     start = time.perf_counter()
     try:
-        depths: list[Any] = list(estimator.predict_batch([entry.pixels for entry in batch], len(batch)))
+        depths: list[Any] = list(estimator.depths([entry.photo for entry in batch], len(batch)))
     except (DepthmapError, RuntimeError, MemoryError) as error:
         if len(batch) > 1:
             for entry in batch:
@@ -229,19 +250,21 @@ def _too_much(entry: _Read, error: BaseException) -> DepthmapError:
     return DepthmapError(what, entry.job.name, "Use a smaller model, or the CPU.")
 
 
-def _write(entry: _Read, depth: Any, model: str) -> Result:
+def _write(entry: _Read, depth: Depth, finish: Finish, options: Options) -> Result:
     job, start = entry.job, time.perf_counter()
     try:
+        finished = finish(depth)
         for name, target in job.files.items():
             if isinstance(target, Path):
                 _make_directory(target.parent)
-            OUTPUTS[name].write(target, depth, picture=entry.pixels, model=model)
+            OUTPUTS[name].write(target, finished, options)
     except InsufficientDiskSpace:
         raise  # the next picture would find no more room
     except DepthmapError as error:
         return _failed(job, error)
-    height, width = entry.pixels.shape[:2]
-    return Result(job, "done", width, height, {**entry.seconds, "write": time.perf_counter() - start})
+    return Result(
+        job, "done", depth.width, depth.height, {**entry.seconds, "write": time.perf_counter() - start}
+    )
 
 
 def _make_directory(path: Path) -> None:

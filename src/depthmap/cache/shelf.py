@@ -15,7 +15,7 @@ from ..errors import FileError, UnknownModel, UsageError
 from ..settings import Settings
 from ..store import Manifest, Store
 from ..store.commit import is_file
-from ..store.names import FORMATS, slug_of
+from ..store.names import FORMATS, TENSOR_FORMATS, slug_of
 
 if TYPE_CHECKING:
     from ..formats import Layout
@@ -62,6 +62,14 @@ class Shelf:
     def known(self, slug: str) -> Manifest | None:
         """Return what the first place that knows a model knows of it, or None."""
         return next((known for place in self.places if (known := place.store.known(slug))), None)
+
+    def sha256(self, spec: ModelSpec) -> str:
+        """Return the digest of a model's weights: the published one, else that of its cached file, else nothing."""
+        known = None if spec.sha256 else self.known(spec.slug)
+        recorded = (
+            [known.files[format] for format in TENSOR_FORMATS if format in known.files] if known else []
+        )
+        return spec.sha256 or (recorded[0].digest.sha256 if recorded else "")
 
     @cached_property
     def catalog(self) -> dict[str, ModelSpec]:

@@ -8,26 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .base import Output
 from .colour import Colour
-from .colour_maps import COLOUR_MAPS
 from .npy import Npy
+from .options import Options
 from .pfm import Pfm
 from .png16 import Png16
 from .side_by_side import SideBySide
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ..images import Picture
+    from ..depth import Depth
 
 __all__ = [
     "OUTPUTS",
-    "COLOUR_MAPS",
     "Output",
+    "Options",
     "Colour",
     "Npy",
     "Pfm",
@@ -57,27 +55,25 @@ def require(name: str) -> Output:
 
 
 def save(
-    inverse_depth: NDArray[Any],
+    depth: Depth,
     path: str | PathLike[str],
     outputs: str | Sequence[str] | None = None,
-    *,
-    picture: Picture | None = None,
-    model: str = "",
+    options: Options | None = None,
 ) -> list[Path]:
     """Write a depth map to one file or to several.
 
     Parameters
     ----------
-    inverse_depth
-        ``(H, W)``, relative inverse depth, larger = nearer.
+    depth
+        As an estimator gives it; an array becomes one by `depthmap.Depth`.
     path
         Without ``outputs`` the file, whose ending (.png, .npy, .pfm) says what is written. Else a stem, to
         which each output appends its suffix: "photo" gives "photo_depth.png"; a path that already has the
         ending of a single output is that file.
     outputs
         One name or several of :data:`OUTPUTS`.
-    picture, model
-        As in :meth:`Output.write`.
+    options
+        How they are to look.
 
     Returns
     -------
@@ -94,7 +90,7 @@ def save(
     target = Path(path)
     plan = _plan(target, [outputs] if isinstance(outputs, str) else outputs)
     for file, output in plan.items():
-        output.write(file, inverse_depth, picture=picture, model=model)
+        output.write(file, depth, options)
     return list(plan)
 
 

@@ -7,8 +7,8 @@ from typing import IO, TYPE_CHECKING
 from .base import Output
 
 if TYPE_CHECKING:
-    from ..images import Picture
-    from .base import DepthMap
+    from ..depth import Depth
+    from .options import Options
 
 
 class Npy(Output):
@@ -18,9 +18,9 @@ class Npy(Output):
     suffix = "_depth.npy"
     about = "float32 NumPy array, the values as they are"
 
-    def encode(self, stream: IO[bytes], depth: DepthMap, picture: Picture | None, model: str) -> None:
+    def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the file; unlike ``numpy.save`` this works on pipes and copies nothing."""
         from numpy.lib import format as npy
 
-        npy.write_array_header_1_0(stream, npy.header_data_from_array_1_0(depth))
-        stream.write(depth.data)
+        npy.write_array_header_1_0(stream, npy.header_data_from_array_1_0(depth.masked))
+        stream.write(depth.masked.data)

@@ -7,8 +7,8 @@ from typing import IO, TYPE_CHECKING
 from .base import Output
 
 if TYPE_CHECKING:
-    from ..images import Picture
-    from .base import DepthMap
+    from ..depth import Depth
+    from .options import Options
 
 
 class Pfm(Output):
@@ -22,8 +22,7 @@ class Pfm(Output):
     suffix = "_depth.pfm"
     about = "float32 portable float map, the values as they are"
 
-    def encode(self, stream: IO[bytes], depth: DepthMap, picture: Picture | None, model: str) -> None:
+    def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the file."""
-        height, width = depth.shape
-        stream.write(f"Pf\n{width} {height}\n-1.0\n".encode("ascii"))
-        stream.write(depth[::-1].astype("<f4", order="C").data)
+        stream.write(f"Pf\n{depth.width} {depth.height}\n-1.0\n".encode("ascii"))
+        stream.write(depth.masked[::-1].astype("<f4", order="C").data)

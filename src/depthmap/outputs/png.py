@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import IO, TYPE_CHECKING, Any
 
-from .base import value_range
+from ..ranges import value_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .base import DepthMap
+    from ..depth import Depth
 
 # For smooth 16-bit maps level 2 takes a fifth of the time of Pillow's level 6, for files 13 % larger.
 _LEVEL = 2
@@ -28,13 +29,14 @@ def encode_png(stream: IO[bytes], pixels: NDArray[Any], labels: dict[str, str]) 
     stream.write(buffer.getbuffer())
 
 
-def labels(description: str, depth: DepthMap, model: str) -> dict[str, str]:
-    """Return the text chunks that all our PNG files carry."""
-    low, high = value_range(depth)
+def labels(description: str, depth: Depth) -> dict[str, str]:
+    """Return the text chunks that all our PNG files carry; ``Minimum`` and ``Maximum`` are of inverse depth."""
+    low, high = value_range(depth.inverse_depth)
     return {
         "Software": "depthmap",
         "Description": description,
-        "Model": model or "unknown",
+        "Model": depth.model or "unknown",
         "Minimum": repr(low),
         "Maximum": repr(high),
+        "depthmap": json.dumps(depth.facts()),
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from .base import Output, quantised
+from ..ranges import quantised
+from .base import Output
 from .png import encode_png, labels
 
 if TYPE_CHECKING:
-    from ..images import Picture
-    from .base import DepthMap
+    from ..depth import Depth
+    from .options import Options
 
 
 class Png16(Output):
@@ -23,8 +24,11 @@ class Png16(Output):
     suffix = "_depth.png"
     about = "16-bit grey PNG, near = bright, with the range of values inside"
 
-    def encode(self, stream: IO[bytes], depth: DepthMap, picture: Picture | None, model: str) -> None:
+    def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the PNG."""
-        chunks = labels("relative inverse depth, larger = nearer", depth, model)
+        from ..depth import METRIC, RELATIVE_INVERSE
+
+        meaning = "inverse depth in 1 / metres" if depth.kind == METRIC else RELATIVE_INVERSE
+        chunks = labels(f"{meaning}, larger = nearer", depth)
         chunks["Formula"] = "inverse depth = Minimum + pixel / 65535 * (Maximum - Minimum)"
-        encode_png(stream, quantised(depth, 65536), chunks)
+        encode_png(stream, quantised(depth.inverse_depth, 65536), chunks)

@@ -1,16 +1,18 @@
-"""Colour maps as control points, and the tables of 256 colours that are drawn through them."""
+"""Colour maps: control points, the tables of 256 colours drawn through them, and depth in these colours."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from .errors import UsageError
+from .ranges import quantised, shown_range
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+DEFAULT_MAP = "inferno"
 # sRGB at equal distances, from the farthest to the nearest. The points of inferno and viridis are those of
 # N. Smith, S. van der Walt and E. Firing (CC0; perceptually uniform, their lightness rises steadily); turbo's
 # are of A. Mikhailov's map, which tells more depths apart but is brightest in the middle.
@@ -49,3 +51,16 @@ def colour_table(name: str) -> NDArray[np.uint8]:
     colours: NDArray[np.uint8] = np.rint(np.clip(table, 0, 255)).astype(np.uint8)
     colours.flags.writeable = False  # the cache hands the same table to everybody
     return colours
+
+
+def coloured(inverse_depth: NDArray[Any], colours: str = DEFAULT_MAP) -> NDArray[np.uint8]:
+    """Return inverse depth ``(H, W)`` as ``(H, W, 3)`` sRGB, uint8; see `shown_range` for what its colours span.
+
+    NaN gets the colour of what is farthest.
+
+    Raises
+    ------
+    UsageError
+        When no colour map has that name.
+    """
+    return colour_table(colours).take(quantised(inverse_depth, 256, shown_range(inverse_depth)), axis=0)

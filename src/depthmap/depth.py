@@ -1,0 +1,360 @@
+"""`Depth`: what a picture gave, and what its numbers mean. It is what flows from the estimator to the outputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__
+from .calibration import Calibration, fit
+from .camera import Camera
+from .colours import DEFAULT_MAP, coloured
+from .errors import UsageError
+from .pixels import Pixels
+from .ranges import shown_range, value_range
+
+if TYPE_CHECKING:
+    from .geometry import PointCloud
+    from .images import Picture
+    from .outputs import Options
+
+Float32 = NDArray[np.float32]
+
+RELATIVE_INVERSE = "relative inverse depth"
+METRIC = "metric depth"
+RELATIVE = "relative depth"
+KINDS = (RELATIVE_INVERSE, METRIC, RELATIVE)
+"""What values may be: inverse depth up to scale and shift, metres, or depth up to scale."""
+RATIO = 10.0
+"""How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known."""
+
+
+class PictureInfo(NamedTuple):
+    """Which picture a depth map is of: its file name, and its size in pixels, which is that of the map."""
+
+    name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Depth:
+    """The depth of one picture. ``numpy.asarray`` gives its values.
+
+    Depth is planar: along the optical axis of the camera, not along each ray.
+
+    Parameters
+    ----------
+    values : array
+        Any numbers (H, W); kept as float32.
+    kind : str
+        ``"relative inverse depth"`` (larger = nearer, up to an unknown scale and shift), ``"metric depth"`` (metres,
+        larger = farther), or ``"relative depth"`` (up to an unknown scale, larger = farther).
+    valid : array, optional
+        Bool (H, W): False where the model says nothing.
+    camera : Camera, optional
+        Of the picture; `intrinsics` gives an assumed one where it is None.
+    calibration : Calibration, optional
+        Scale and shift by which inverse depth becomes metres. Metric depth that was made by it keeps it.
+    model, sha256, engine, source : str
+        The model's name, the digest of its weights, what ran it, and where it was loaded from.
+    name : str
+        File name of the picture, without its folder; empty when it had none.
+    pixels : array, optional
+        The picture (H, W, 3), as `depthmap.images.read` gives it; outputs in colour need it.
+
+    Raises
+    ------
+    UsageError
+        When ``values`` is no map, the kind is none of these, or the mask or the picture is of another size.
+    """
+
+    values: Float32
+    kind: str = RELATIVE_INVERSE
+    valid: NDArray[np.bool_] | None = None
+    camera: Camera | None = None
+    calibration: Calibration | None = None
+    model: str = ""
+    sha256: str = ""
+    engine: str = ""
+    source: str = ""
+    name: str = ""
+    pixels: Pixels | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _depth_map(self.values))
+        if self.kind not in KINDS:
+            raise UsageError("There is no such kind of depth", self.kind, f"Kinds are: {', '.join(KINDS)}.")
+        for name, array in (("mask", self.valid), ("picture", self.pixels)):
+            if array is not None and array.shape[:2] != self.values.shape:
+                what = (
+                    f"The {name} is {array.shape[:2]} and the depth map {self.values.shape} (height, width)"
+                )
+                raise UsageError(what, remedy="Give both at one size.")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=bool(copy)) if copy or dtype else self.values
+
+    def __repr__(self) -> str:
+        low, high = value_range(self.masked)
+        of, by = self.name and f" of {self.name}", self.engine and f" by {self.engine}"
+        unit = " m" if self.kind == METRIC else ""
+        size = f"{self.width} × {self.height}"
+        return (
+            f"<Depth {size}, {self.kind}{of}, {low:.4g} to {high:.4g}{unit}, {self.model or 'no model'}{by}>"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Let notebooks show the depth in colours."""
+        import io
+
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(self.colour()).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.values.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.values.shape[0])
+
+    @property
+    def picture(self) -> PictureInfo:
+        """Name and size of the picture."""
+        return PictureInfo(self.name, self.width, self.height)
+
+    @property
+    def masked(self) -> Float32:
+        """The values (H, W), NaN where the model says nothing."""
+        return self.values if self.valid is None else np.where(self.valid, self.values, np.float32(np.nan))
+
+    @property
+    def inverse_depth(self) -> Float32:
+        """Inverse depth, float32 (H, W), larger = nearer: relative, or 1 / metres of metric depth.
+
+        NaN where the model says nothing, 0 at infinity.
+        """
+        if self.kind == RELATIVE_INVERSE:
+            return self.masked
+        with np.errstate(divide="ignore"):
+            inverse: Float32 = np.where(self.masked < 0, np.float32(np.nan), np.float32(1) / self.masked)
+        return inverse
+
+    @property
+    def intrinsics(self) -> Camera:
+        """The camera, or an assumed one: 60 degrees across the longer side."""
+        return self.camera or Camera.assumed(self.width, self.height)
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture, sRGB uint8 (H, W, 3).
+
+        Raises
+        ------
+        UsageError
+            When this depth came without it.
+        """
+        if self.pixels is None:
+            raise UsageError("This needs the picture", self.name, "Give it: depth.with_picture(...).")
+        pixels: NDArray[Any] = self.pixels
+        if pixels.dtype == np.float32:
+            pixels = np.rint(pixels * np.float32(255))
+        rgb: NDArray[np.uint8] = pixels.astype(np.uint8, copy=False)
+        return rgb
+
+    def metres(self) -> Float32:
+        """Return metric depth, float32 (H, W): infinite for the horizon, NaN where the model says nothing.
+
+        Raises
+        ------
+        UsageError
+            When the map is relative and was never calibrated.
+        """
+        if self.kind == METRIC:
+            return self.masked
+        if self.calibration is None:
+            raise UsageError(
+                f"This is {self.kind}: it has no metres",
+                self.name or self.model,
+                "Name two points of known distance, as depth.calibrated({(x, y): metres, ...}) or "
+                "--calibrate X,Y=METRES, or use a metric model.",
+            )
+        return self.calibration.metres(self.inverse_depth)
+
+    def metric(self) -> Depth:
+        """Return the same as metric depth, which outputs then write; see `metres`."""
+        return replace(self, values=self.metres(), kind=METRIC)
+
+    def distances(self, ratio: float = RATIO) -> tuple[Float32, str]:
+        """Return depth for 3D, float32 (H, W), and its units: metres where they are known.
+
+        Elsewhere the nearest point is at 1 and the farthest at ``ratio``; inverse depth between them is linear.
+        A thousandth of the pixels at either end may lie beyond.
+
+        Raises
+        ------
+        UsageError
+            When the ratio is not above 1.
+        """
+        if self.kind == METRIC or self.calibration:
+            return self.metres(), "metres"
+        if not 1 < ratio < float("inf"):
+            raise UsageError("The ratio of far to near must be above 1", ratio, f"Usual is {RATIO:g}.")
+        inverse = self.inverse_depth
+        low, high = shown_range(inverse)
+        span = high - low if high > low else 1.0
+        stated = Calibration((1 - 1 / ratio) / span, 1 - high * (1 - 1 / ratio) / span)
+        return stated.metres(np.clip(inverse, low, None)), f"nearest = 1, farthest = {ratio:g} (assumed)"
+
+    def calibrated(
+        self, points: Mapping[tuple[float, float], float] | Calibration, far: float | None = None
+    ) -> Depth:
+        """Return the same map with a calibration, so that `metres` knows them.
+
+        Parameters
+        ----------
+        points : mapping or Calibration
+            Metres along the optical axis by (x, y): column and row of a pixel, from (0, 0) at the top left. Or a
+            calibration that is known already, of the same model and camera.
+        far : float, optional
+            Metres of the farthest that the picture shows; with it one point will do.
+
+        Raises
+        ------
+        UsageError
+            When a point lies outside of the picture, or the points contradict the map or each other.
+        """
+        if isinstance(points, Calibration):
+            return replace(self, calibration=points)
+        inverse = self.inverse_depth
+        known = [(inverse[int(y), int(x)], metres) for (x, y), metres in points.items()]
+        if far is not None:
+            known.append((np.float32(shown_range(inverse)[0]), far))
+        return replace(self, calibration=fit(*np.array(known, np.float64).reshape(-1, 2).T))
+
+    def with_camera(
+        self, camera: Camera | None = None, *, fov: float | None = None, focal: float | None = None
+    ) -> Depth:
+        """Return the same map with another camera.
+
+        Parameters
+        ----------
+        camera : Camera
+            Intrinsics in pixels of this map.
+        fov : float
+            Instead: degrees across the width.
+        focal : float
+            Instead: focal length in millimetres in 35 mm terms.
+
+        Raises
+        ------
+        UsageError
+            When not exactly one of these is given, or it is out of range.
+        """
+        if sum(given is not None for given in (camera, fov, focal)) != 1:
+            raise UsageError("Give one of camera, fov and focal")
+        if fov is not None:
+            camera = Camera.from_fov(fov, self.width, self.height)
+        elif focal is not None:
+            camera = Camera.from_focal(focal, self.width, self.height)
+        return replace(self, camera=camera)
+
+    def with_picture(self, picture: Picture) -> Depth:
+        """Return the same map with the picture that colours points, meshes and stereo pairs.
+
+        Raises
+        ------
+        ImageError, UsageError
+            When it cannot be read, or is of another size.
+        """
+        from .images import read_photo
+
+        photo = read_photo(picture)
+        return replace(self, pixels=photo.pixels, name=photo.name, camera=self.camera or photo.camera)
+
+    def points(self, ratio: float = RATIO) -> PointCloud:
+        """Return the points that the picture shows, N of them, as ``xyz``, ``colours`` and ``units``.
+
+        x is right, y up and z towards the viewer; the camera stands at the origin. Pixels without a finite depth
+        give no point. See `distances` for ``ratio``.
+        """
+        from .geometry import PointCloud, points
+
+        distances, units = self.distances(ratio)
+        seen = np.isfinite(distances)
+        return PointCloud(
+            points(distances, self.intrinsics)[seen],
+            None if self.pixels is None else self.rgb[seen],
+            units,
+        )
+
+    def colour(self, colours: str = DEFAULT_MAP) -> NDArray[np.uint8]:
+        """Return inverse depth in colours, sRGB uint8 (H, W, 3).
+
+        Raises
+        ------
+        UsageError
+            When no colour map has that name.
+        """
+        return coloured(self.inverse_depth, colours)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        outputs: str | Sequence[str] | None = None,
+        options: Options | None = None,
+    ) -> list[Path]:
+        """Write one file or several; see `depthmap.outputs.save`."""
+        from .outputs import save
+
+        return save(self, path, outputs, options)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the numbers mean, as builtins: what every file of it says, and ``depthmap inspect`` prints.
+
+        ``minimum`` and ``maximum`` are those of the finite values, None when there is none.
+        """
+        low, high = value_range(self.masked)
+        return {
+            "software": f"depthmap {__version__}",
+            "kind": self.kind,
+            "nearest": "largest value" if self.kind == RELATIVE_INVERSE else "smallest value",
+            "units": "metres" if self.kind == METRIC else "none",
+            "minimum": low if low == low else None,
+            "maximum": high if high == high else None,
+            "calibration": self.calibration and self.calibration.as_dict(),
+            "camera": self.intrinsics.as_dict(),
+            "model": self.model,
+            "sha256": self.sha256,
+            "engine": self.engine,
+            "picture": self.picture._asdict(),
+        }
+
+
+def _depth_map(values: Any) -> Float32:
+    """Return a map as contiguous float32 (H, W), native; what is so already stays itself.
+
+    Raises
+    ------
+    UsageError
+        When it is not two-dimensional, empty, or not of numbers.
+    """
+    array = np.asarray(values)
+    if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "fiu":
+        what = f"A depth map is (H, W) of numbers, not {array.shape} of {array.dtype}"
+        raise UsageError(what, remedy="Take the maps of a batch one by one.")
+    with np.errstate(over="ignore"):
+        contiguous: Float32 = np.ascontiguousarray(array, dtype=np.float32)
+    return contiguous

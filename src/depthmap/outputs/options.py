@@ -1,0 +1,21 @@
+"""How outputs look: what a person may choose besides which outputs to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices for the outputs that have them; each output takes those that concern it.
+
+    Parameters
+    ----------
+    colours : str
+        A name of `depthmap.colours.COLOUR_MAPS`.
+    ratio : float
+        How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known.
+    """
+
+    colours: str = "inferno"
+    ratio: float = 10.0
