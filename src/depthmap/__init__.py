@@ -3,7 +3,7 @@
 >>> import depthmap
 >>> depth = depthmap.estimate("photo.jpg")          # doctest: +SKIP
 >>> depth                                           # doctest: +SKIP
-<Depth 640 × 427, relative inverse depth of photo.jpg, 0.04 to 3.1, Depthmap_Tiny by onnxruntime>
+<Depth 640 × 427, relative inverse depth of 'photo.jpg', 0.04 to 3.1, Depthmap_Tiny by onnxruntime>
 
 Importing the package loads neither torch nor NumPy: names are resolved when first used.
 """

@@ -103,7 +103,7 @@ class Depth:
 
     def __repr__(self) -> str:
         low, high = value_range(self.masked)
-        of, by = self.name and f" of {self.name}", self.engine and f" by {self.engine}"
+        of, by = self.name and f" of {self.name!r}", self.engine and f" by {self.engine}"
         unit = " m" if self.kind == METRIC else ""
         size = f"{self.width} × {self.height}"
         return (
@@ -201,7 +201,7 @@ class Depth:
         """Return depth for 3D, float32 (H, W), and its units: metres where they are known.
 
         Elsewhere the nearest point is at 1 and the farthest at ``ratio``; inverse depth between them is linear.
-        A thousandth of the pixels at either end may lie beyond.
+        The thousandth of the pixels at either end lies at these ends.
 
         Raises
         ------
@@ -212,11 +212,11 @@ class Depth:
             return self.metres(), "metres"
         if not 1 < ratio < float("inf"):
             raise UsageError("The ratio of far to near must be above 1", ratio, f"Usual is {RATIO:g}.")
-        inverse = self.inverse_depth
+        inverse = self.inverse_depth.astype(np.float64)
         low, high = shown_range(inverse)
-        span = high - low if high > low else 1.0
-        stated = Calibration((1 - 1 / ratio) / span, 1 - high * (1 - 1 / ratio) / span)
-        return stated.metres(np.clip(inverse, low, None)), f"nearest = 1, farthest = {ratio:g} (assumed)"
+        nearness = (inverse - low) / (high - low) if high > low else np.where(np.isnan(inverse), np.nan, 1.0)
+        distances: Float32 = (1 / (1 / ratio + (1 - 1 / ratio) * np.clip(nearness, 0, 1))).astype(np.float32)
+        return distances, f"nearest = 1, farthest = {ratio:g} (assumed)"
 
     def calibrated(
         self, points: Mapping[tuple[float, float], float] | Calibration, far: float | None = None
