@@ -60,6 +60,22 @@ def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
+def _tensor_v3(
+    storage: Storage,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    _gradient: Any,
+    _hooks: Any,
+    dtype: str,
+    *_: Any,
+) -> TensorInfo:
+    """Return a tensor of a type that has no class of storages: those are plain bytes."""
+    size = ITEM_SIZES[dtype]
+    numbers = Storage(dtype, storage.offset, storage.elements * ITEM_SIZES[storage.dtype] // size)
+    return _tensor(numbers, offset, shape, strides)
+
+
 def _parameter(tensor: TensorInfo, *_: Any) -> TensorInfo:
     return tensor
 
@@ -68,15 +84,19 @@ _STORAGES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
     "ByteStorage": "uint8", "BoolStorage": "bool",
+    "ComplexDoubleStorage": "complex128", "ComplexFloatStorage": "complex64",
 }  # fmt: skip
 ALLOWED: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _ordered_dict,
     ("collections", "defaultdict"): _collection,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_tensor_v3"): _tensor_v3,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch", "Size"): _size,
     ("torch", "device"): _other,
+    ("torch.storage", "UntypedStorage"): "uint8",
     **{("torch", storage): dtype for storage, dtype in _STORAGES.items()},
+    **{("torch", dtype): dtype for dtype in ITEM_SIZES},
 }
 """The globals that may occur: functions are called, names of dtypes stand for torch's storage classes."""
 
