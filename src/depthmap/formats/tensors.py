@@ -25,7 +25,7 @@ Not here are quantised numbers, which are none without their scale, and those th
 MAX_RANK = 16
 MAX_TENSORS = 100_000
 _MAX_LENGTH = 1 << 40
-_MAX_NAME = 1024
+MAX_NAME = 1024
 _MAX_SHARING = 4
 """How often a file's bytes may be named by its tensors: tied weights name theirs twice."""
 
@@ -71,6 +71,8 @@ class Layout:
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     mapped: bool = True
+    unread: tuple[str, ...] = ()
+    """What else it holds and cannot be read, for messages: tensors with their kind, classes of objects."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -142,7 +144,7 @@ def checked(layout: Layout, file_size: int) -> Layout:
 
 def is_name(name: object) -> bool:
     """Tell whether a tensor can have this name: text that can be printed, and written to any format."""
-    return type(name) is str and 0 < len(name) <= _MAX_NAME and name.isprintable()
+    return type(name) is str and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 def is_sane(info: TensorInfo) -> bool:
