@@ -11,7 +11,7 @@ from support import python
 ROOT = Path(depthmap.__file__).parent
 # Each layer may import from those before it.
 LAYERS = [
-    {"errors"},
+    {"errors", "signatures"},
     {"catalog"},
     {"settings"},
     {"networks", "formats", "transforms", "pixels", "ranges", "camera", "calibration"},

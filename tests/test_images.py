@@ -632,6 +632,25 @@ def test_recursion_goes_below_but_not_into_hidden_directories(tree):
     ]
 
 
+def test_a_checkpoint_is_told_from_a_picture_with_what_to_do(tmp_path):
+    torch.save({"a": torch.ones(3)}, tmp_path / "photo.jpg")
+    with pytest.raises(ImageError, match=r"a checkpoint, not a picture.*models import --input .*photo\.jpg"):
+        read(tmp_path / "photo.jpg")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"%PDF-1.7\n", "a PDF, not a picture"),
+        (b"\0\0\0\x20ftypisom\0\0\x02\0", "a video"),
+        (b"8BPS\0\1", "not a"),
+    ],
+)
+def test_other_files_are_told_from_pictures_by_what_they_are(head, said):
+    with pytest.raises(ImageError, match=rf"This is {said}.* of a known kind"):
+        read(head + bytes(100))
+
+
 def test_named_files_are_kept_in_order_whatever_their_name_and_once(tree):
     given_paths = [tree / "notes.txt", str(tree / "10.png"), tree, tree / "1.jpg"]
     assert relative(find_images(given_paths), tree) == ["notes.txt", "10.png", "1.jpg", "2.PNG"]

@@ -7,12 +7,37 @@ import pytest
 
 from depthmap.errors import UsageError
 from depthmap.settings import VARIABLES, Settings, from_environment
+from support import python
 
 DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
 
 
 def test_nothing_set_gives_the_defaults() -> None:
     assert from_environment({}) == Settings(Path.home() / ".cache" / "depthmap" / "models")
+
+
+def test_the_cache_is_where_xdg_cache_home_says_unless_there_is_one_at_home(tmp_path: Path) -> None:
+    home, moved = tmp_path / "home" / ".cache" / "depthmap" / "models", tmp_path / "moved"
+    told = {"XDG_CACHE_HOME": str(moved)}
+    assert from_environment(told).cache_dir == moved / "depthmap" / "models"
+    assert (
+        from_environment({"XDG_CACHE_HOME": "moved"}).cache_dir == home
+    )  # relative: the specification says no
+    assert from_environment({"XDG_CACHE_HOME": ""}).cache_dir == home
+    assert from_environment(told | {"DEPTHMAP_CACHE_DIR": str(tmp_path / "c")}).cache_dir == tmp_path / "c"
+    home.mkdir(parents=True)
+    assert from_environment(told).cache_dir == home
+
+
+def test_a_command_puts_models_below_xdg_cache_home(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEPTHMAP_CACHE_DIR")
+    arguments = ["models", "import", str(tiny_checkpoint), "--name", "mine", "--format", "pt"]
+    done = python(f"from depthmap.cli import main; main({arguments})", XDG_CACHE_HOME=str(tmp_path / "moved"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "moved" / "depthmap" / "models" / "midas_mine.pt").is_file()
+    assert not (tmp_path / "home" / ".cache" / "depthmap").exists()
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from . import exif
 from .camera import Camera
 from .errors import ImageError
 from .pixels import Pixels, check_size, from_array, is_tensor, tensor_array
+from .signatures import HEAD, MODELS, PICTURE, kind_of
 
 MAX_PIXELS = 200_000_000
 """Pixels of a picture, width × height, that :func:`read` accepts unless told otherwise."""
@@ -202,7 +203,18 @@ def _open(stream: IO[bytes], where: str) -> Image.Image:
         return _open_heic(stream, where)
     if failure is not None:
         raise failure
-    raise ImageError("This is not a picture of a known kind", where, f"Known are {_KINDS}.")
+    raise _no_picture(stream, where)
+
+
+def _no_picture(stream: IO[bytes], where: str) -> ImageError:
+    """Return the error for a file that no decoder takes, which says what it seems to be."""
+    stream.seek(0)
+    kind = kind_of(stream.read(HEAD))
+    if kind in MODELS:
+        remedy = f"Run 'depthmap models import --input {where} --name NAME', then use it with --model NAME."
+        return ImageError(f"This is {kind}, not a picture", where, remedy)
+    said = "not a picture" if kind in ("", PICTURE) else f"{kind}, not a picture"
+    return ImageError(f"This is {said} of a known kind", where, f"Known are {_KINDS}.")
 
 
 def _decoders() -> list[tuple[Callable[[bytes], bool | str], Callable[[IO[bytes], str], Image.Image]]]:

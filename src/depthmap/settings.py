@@ -17,9 +17,17 @@ _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(?:([kmgt])(i?))?b?", re.IGNORE
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def default_cache_dir() -> Path:
-    """Return ``~/.cache/depthmap/models``, the same on all systems."""
-    return Path.home() / ".cache" / "depthmap" / "models"
+def default_cache_dir(environment: Mapping[str, str] | None = None) -> Path:
+    """Return ``$XDG_CACHE_HOME/depthmap/models``, else ``~/.cache/depthmap/models``; the same on all systems.
+
+    The latter also where it is there already, as it is of users who had a cache before that variable was heeded. A
+    relative path counts as none, as the XDG Base Directory Specification wants.
+    """
+    named = Path((os.environ if environment is None else environment).get("XDG_CACHE_HOME", ""))
+    below = Path("depthmap") / "models"
+    usual = Path.home() / ".cache" / below
+    there = os.path.isdir(usual)  # noqa: PTH112 - which, unlike Path's, is False where it may not be looked at
+    return named / below if named.is_absolute() and not there else usual
 
 
 @dataclass(frozen=True)
@@ -163,5 +171,5 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
             raise UsageError(
                 f"{variable} is {text!r}: {error}", variable, "Correct it or unset it."
             ) from error
-    directories = values.pop("directories", (default_cache_dir(),))
+    directories = values.pop("directories", ()) or (default_cache_dir(environment),)
     return Settings(cache_dir=directories[0], more_dirs=directories[1:], **values)

@@ -277,6 +277,69 @@ def items_for_what_is_no_dictionary(trace: str) -> bytes:
     return b"N(NNu" + tensor() + b"(NNu"
 
 
+# -- leading astray what stands for objects of unknown classes -----------------------------------------------------
+
+
+@value
+def an_object_of_an_unknown_class_is_made_in_every_way(trace: str) -> bytes:
+    """REDUCE, NEWOBJ, NEWOBJ_EX and BUILD of a class that nobody has, with items, in place of a list and of a dict."""
+    stranger = b"cstrange\nStranger\n"
+    made = stranger + b")R" + stranger + b")\x81" + stranger + b")}\x92"
+    items = b"(" + uni("touch") + uni(trace) + b"u(NNe" + mapping({"a": b"N"}) + b"b"
+    return b"(" + made + items + b"t"
+
+
+@value
+def an_object_of_an_unknown_class_stands_for_a_storage(trace: str) -> bytes:
+    """Tensors, shapes and references made of what is nothing."""
+    stranger = b"cstrange\nStranger\n)R"
+    return b"(" + tensor(kept=stranger) + tensor(stranger) + tensor(kept=storage(stranger)) + stranger + b"Qt"
+
+
+@value
+def an_object_of_an_unknown_class_is_a_key(trace: str) -> bytes:
+    """Older files of Lightning have classes as keys."""
+    return b"}(cstrange\nStranger\nNcstrange\nStranger\n)RNu"
+
+
+@value
+def an_unknown_class_whose_name_has_megabytes(trace: str) -> bytes:
+    """STACK_GLOBAL of one long text a million times."""
+    long = b"X" + struct.pack("<I", 8 << 20) + b"x" * (8 << 20)
+    return b"(" + long + b"q\x00" + b"h\x00h\x00\x93" * 200_000 + b"t"
+
+
+@value
+def a_hundred_thousand_unknown_classes(trace: str) -> bytes:
+    """Each under a name of its own."""
+    return b"(" + b"".join(b"cstrange\nStranger%d\n" % i for i in range(100_000)) + b"t"
+
+
+@value
+def an_unknown_class_with_a_name_for_the_terminal(trace: str) -> bytes:
+    """Whoever is told of it should not have the title of his window changed."""
+    return uni("\x1b]0;owned\x07") + uni("\x1b[2J") + b"\x93"
+
+
+@value
+def a_reference_that_is_a_long_list(trace: str) -> bytes:
+    """A hundred thousand items, in which something is looked for a million times."""
+    return b"](" + b"N" * 100_000 + b"eq\x00(" + b"h\x00Q" * 200_000 + b"t"
+
+
+@value
+def dictionaries_nested_without_end(trace: str) -> bytes:
+    """A dictionary in a dictionary, 100000 deep, whose names joined are longer than memory."""
+    name = uni("x" * 100) + b"q\x00"
+    return name + b"}" + b"h\x00}" * 100_000 + b"s" * 100_000
+
+
+@value
+def dictionaries_that_hold_each_other_twice(trace: str) -> bytes:
+    """Billion laughs: thirty dictionaries, each with the one before under two names."""
+    return b"}q\x00" + b"".join(b"}q%c(%sh%c%sh%cu" % (i + 1, uni("a"), i, uni("b"), i) for i in range(30))
+
+
 # -- whole pickles -----------------------------------------------------------------------------------------------
 
 _STREAMS = {

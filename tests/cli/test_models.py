@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from cli.conftest import Run
 from depthmap.cache import ModelCache
-from support import flip, sha256
+from support import PHOTO, flip, sha256
 
 
 def cache_dir() -> Path:
@@ -117,6 +117,31 @@ def test_import_refuses_what_it_cannot_use(run: Run, tmp_path: Path) -> None:
     assert run("models", "import", tmp_path / "nosuch.pt", "--name", "other").status == 2
     assert run("models", "import", "--name", "other").status == 2
     assert not list(cache_dir().glob("midas_*"))
+
+
+def test_import_says_which_prefix_it_took_off_and_what_it_left_out(
+    run: Run, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    state = torch.load(tiny_checkpoint, weights_only=True)
+    whole = {f"model.{name}": tensor for name, tensor in state.items()} | {"loss.weight": torch.ones(3)}
+    torch.save({"state_dict": whole, "epoch": 3}, tmp_path / "last.ckpt")
+    done = run("models", "import", tmp_path / "last.ckpt", "--name", "trained", "--json")
+    assert (done.status, done.document["prefix"]) == (0, "model.")
+    assert "begin with 'model.'" in done.err
+    assert "left out: 1 (loss.weight)" in done.err
+    assert "model." in run("models", "info", "trained").out
+
+
+def test_a_picture_and_a_directory_are_no_checkpoints_and_what_to_do_is_said(
+    run: Run, tiny_checkpoint: Path
+) -> None:
+    done = run("models", "import", PHOTO, "--name", "mine")
+    assert done.status == 1
+    assert "it is a picture" in done.err
+    assert f"depthmap predict {PHOTO}" in " ".join(done.err.split())
+    done = run("models", "import", tiny_checkpoint.parent, "--name", "mine")
+    assert done.status == 2
+    assert "tiny.pt" in done.err
 
 
 def test_verify_finds_a_flipped_byte_and_repair_mends_it(run: Run, mine: str) -> None:

@@ -101,6 +101,13 @@ def test_one_that_fails_does_not_stop_the_others(run: Run, photos: Path) -> None
     assert run("predict", "nosuch.jpg").status == 1
 
 
+def test_a_checkpoint_in_place_of_a_picture_is_told_with_what_to_do(run: Run, tiny_checkpoint: Path) -> None:
+    done = run("predict", tiny_checkpoint, "--json")
+    assert (done.status, done.document["error"]) == (1, "ImageError")
+    assert "a checkpoint, not a picture" in done.document["message"]
+    assert f"depthmap models import --input {tiny_checkpoint}" in done.document["remedy"]
+
+
 def test_a_missing_model_is_not_replaced_silently(run: Run, photos: Path) -> None:
     done = run("predict", photos / "a.jpg", "--model", "DPT_Large", "--json")
     assert (done.status, done.document["error"]) == (1, "ModelUnavailable")

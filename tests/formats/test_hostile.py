@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -242,7 +243,7 @@ class TestHdf5:
 
         for value in (b"text", [("a", 1)]):
             with h5py.File(path, "w") as file:
-                file.create_dataset("a", data=value if isinstance(value, bytes) else [1j])
+                file.create_dataset("a", data=value if isinstance(value, bytes) else np.zeros(2, "f4,i4"))
             with pytest.raises(UnrecognisedFile, match="type"):
                 formats.load(path)
 

@@ -26,7 +26,7 @@ class ModelCache:
     Parameters
     ----------
     cache_dir : path, optional
-        Where they are; by default ``DEPTHMAP_CACHE_DIR``, else ``~/.cache/depthmap/models``.
+        Where they are; by default ``DEPTHMAP_CACHE_DIR``, else as `settings.default_cache_dir` says.
     settings : Settings, optional
         By default those of the environment.
 
@@ -122,8 +122,8 @@ class ModelCache:
         *,
         replace: bool = False,
     ) -> ModelSpec:
-        """Take a checkpoint into the cache under ``name``, in ``formats``; see `transfer.import_file`."""
-        from .transfer import import_file
+        """Take a checkpoint into the cache under ``name``, in ``formats``; see `importing.import_file`."""
+        from .importing import import_file
 
         return import_file(self.shelf, Path(source), name, wanted=tuple(formats), replace=replace)
 

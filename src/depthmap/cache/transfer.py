@@ -1,24 +1,19 @@
-"""Models in and out of the cache: import and export."""
+"""Export: a model of the cache, written to a file of the user's."""
 
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
-from dataclasses import replace as replace_layout
 from pathlib import Path
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..errors import CacheNotWritable, ExportError, FileError, ModelUnavailable, UnrecognisedFile, UsageError
-from ..formats import TensorInfo
-from ..store import Manifest, digest_file
+from ..errors import CacheNotWritable, ExportError, FileError, ModelUnavailable, UsageError
+from ..store import Manifest
 from ..store.commit import publish as publish_file
 from ..store.commit import require_space, staged, sweep_staged
-from ..store.names import TENSOR_FORMATS, slug_of
-from .budget import make_room
+from ..store.names import TENSOR_FORMATS
 from .check import first_whole, whole_files
-from .fetch import provenance
-from .shelf import Shelf, identify
+from .shelf import Shelf
 
 EXPORTS = ("pt", "h5", "safetensors", "pkl")
 
@@ -102,79 +97,3 @@ def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str,
         shutil.copyfile(cached[format], target)
     else:
         formats.get(format).save(formats.load(source), target, spec.as_metadata())
-
-
-def _require_name(shelf: Shelf, slug: str, source: Path, sha256: str, *, replace: bool) -> None:
-    """Refuse a name that stands for another checkpoint; an import of the same one that was cut short goes on."""
-    if catalogued := shelf.catalog.get(slug):
-        if sha256 != catalogued.sha256:
-            raise UsageError(
-                f"{catalogued.name} names the published checkpoint, and this is another file",
-                source,
-                "Choose another --name.",
-            )
-        return
-    there, known = shelf.cached(slug), shelf.store.known(slug)
-    unfinished = known and known.provenance.get("sha256") == sha256 and not set(known.files) <= set(there)
-    if set(there) & set(TENSOR_FORMATS) and not unfinished and not replace:
-        raise UsageError(
-            f"the cache has a model {slug!r}", source, "Choose another --name, or replace it with --force."
-        )
-
-
-def import_file(
-    shelf: Shelf, source: Path, name: str, *, wanted: tuple[str, ...] = TENSOR_FORMATS, replace: bool = False
-) -> ModelSpec:
-    """Take a checkpoint into the cache under ``name``; return what it is.
-
-    Its network is recognised by its tensors' names and shapes. A flat ``.pt`` is kept byte for byte, any other
-    file is rewritten.
-
-    Raises
-    ------
-    UnrecognisedFile
-        When its tensors fit no network, with what was found and what was expected.
-    UnsafeFile, ModelFileCorrupted
-        When it is hostile or damaged.
-    UsageError
-        When the name is taken.
-    """
-    source = source.expanduser().absolute()
-    slug = slug_of(name)
-    if not source.is_file():
-        raise UsageError("there is no such file", source, "Name a .pt, .h5 or .safetensors checkpoint.")
-    if source.suffix.lower() in (".pkl", ".pickle"):
-        raise UnrecognisedFile(
-            "a .pkl holds a model's description, not its tensors", source, "Import the .pt or the .h5."
-        )
-    format = formats.format_of(source)
-    layout = formats.scan(source)
-    tensors = formats.load(source)
-    if not layout.tensors:  # a checkpoint of torch before 1.6 tells its tensors only when it is read
-        layout = replace_layout(
-            layout,
-            tensors={key: TensorInfo("float32", tuple(tensor.shape), 0) for key, tensor in tensors.items()},
-        )
-    spec = identify(name, layout, shelf.catalog)
-    with shelf.store.lock(slug):
-        digest = digest_file(source)
-        catalogued = shelf.catalog.get(slug)
-        _require_name(shelf, slug, source, digest.sha256, replace=replace)
-        spec = catalogued or spec
-        require_space(shelf.store.root, digest.size * len(wanted))
-        make_room(shelf, spec, digest.size * len(wanted))
-        before = shelf.store.known(slug)
-        kept = before.files if before and catalogued else {}
-        origin = provenance(str(source), digest.sha256, "imported")
-        manifest = Manifest(spec, origin, kept, pinned=bool(before and before.pinned))
-        with ExitStack() as stack:
-            staged = {}
-            for target in wanted:
-                temporary = stack.enter_context(shelf.store.staging(slug, target))
-                if target == format == "pt" and layout.mapped:
-                    shutil.copyfile(source, temporary)
-                else:
-                    formats.get(target).save(tensors, temporary, spec.as_metadata())
-                staged[target] = temporary
-            shelf.store.replace(manifest, slug, staged)
-    return spec

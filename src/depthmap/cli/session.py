@@ -88,7 +88,7 @@ _COMMON = (
         expose_value=False,
         callback=_keep,
         help=f"Where the models are, or several places with '{os.pathsep}' between; "
-        "by default DEPTHMAP_CACHE_DIR, else ~/.cache/depthmap/models.",
+        "by default DEPTHMAP_CACHE_DIR, else depthmap/models in XDG_CACHE_HOME or ~/.cache.",
     ),
     click.option(
         "--offline",

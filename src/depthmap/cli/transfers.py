@@ -87,7 +87,7 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
 
 
 @click.command("import")
-@click.option("--input", "-i", "source", metavar="FILE", help="A .pt, .h5 or .safetensors checkpoint.")
+@click.option("--input", "-i", "source", metavar="FILE", help="A .pt, .ckpt, .h5 or .safetensors checkpoint.")
 @click.option("--name", "-n", required=True, metavar="NAME", help="What the model is to be called.")
 @click.option(
     "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Only in this format."
@@ -100,7 +100,9 @@ def import_model(
 ) -> None:
     """Take a checkpoint of your own into the cache.
 
-    Its network is recognised by its tensors. Nothing in the file is executed.
+    Its network is recognised by its tensors, whatever stands before all of
+    their names ('module.', 'model.'). What else a file of a training holds is
+    left out, and that is said. Nothing in the file is executed.
     """
     chosen = source or file
     if not chosen or (source and file):
@@ -109,8 +111,13 @@ def import_model(
     session.say(f"Importing {chosen} ...")
     spec = cache.import_file(chosen, name, formats or TENSOR_FORMATS, replace=force)
     files = {format: str(path) for format, path in cache.shelf.cached(spec.slug).items()}
+    prefix = cache.detail(spec.slug)["provenance"].get("prefix", "")
+    if prefix:
+        session.say(f"The names of its tensors begin with {prefix!r}, which was taken off.")
     session.say(f"{spec.name} is a {spec.network} network; use it with --model {spec.name}.")
-    session.result({"model": spec.name, "network": spec.network, "files": files}, files.values())
+    session.result(
+        {"model": spec.name, "network": spec.network, "prefix": prefix, "files": files}, files.values()
+    )
 
 
 @click.command()

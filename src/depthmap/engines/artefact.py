@@ -48,13 +48,17 @@ def bind(network: str, layout: Layout, names: Iterable[str], properties: Mapping
     Raises
     ------
     UnrecognisedFile
-        When a tensor does not lie in the file as it would in memory.
+        When a tensor does not lie in the file as it would in memory, or is of float8.
     """
     entries = {name: layout.tensors[name] for name in names}
     floats = {name: info for name, info in entries.items() if info.dtype in _TYPES}
     if not layout.mapped or any(info.strides for info in floats.values()):
         raise UnrecognisedFile(
             "its tensors cannot be used in place", layout.path, "Import it; that rewrites it."
+        )
+    if short := next((info.dtype for info in entries.values() if info.dtype.startswith("float8")), ""):
+        raise UnrecognisedFile(
+            f"its numbers are of type {short}, which engines do not run", layout.path, "torch runs it."
         )
     entries_of = b"".join(_graph(floats, layout.path.name))
     return _property(properties) + _message(_GRAPH, entries_of) + graph_of(network)

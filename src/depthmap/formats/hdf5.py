@@ -1,6 +1,8 @@
 """``.h5``: every tensor a contiguous, 64-byte-aligned, little-endian data set, mapped at its offset in the file.
 
 Our own files are flat: one data set per tensor under its state-dict name, and one JSON attribute with the metadata.
+Numbers that HDF5 has not (bfloat16, float8) are stored bit for bit as unsigned integers of their size; the attribute
+``torch_dtype`` of the data set says what they are.
 Anybody's files are read too: groups become dots, chunked or gzipped data sets are decoded (and the caller
 rewrites them). What would reach outside the file (external storage, external and soft links, virtual data sets)
 is refused, and so are filters that HDF5 would look for among its plug-ins.
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import FileError, ModelFileCorrupted, UnrecognisedFile, UnsafeFile
 from .global_heap import require_end
-from .mapping import map_tensors
+from .mapping import map_tensors, torch_dtype
 from .opening import open_regular, read_exactly
 from .sink import sink
 from .tensors import ITEM_SIZES, MAX_TENSORS, Layout, TensorInfo, brief, checked, is_sane
@@ -30,8 +32,13 @@ if TYPE_CHECKING:
 suffix = ".h5"
 ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
+_DTYPE = b"torch_dtype"
+_STORED_AS = {
+    "bfloat16": "uint16", "complex32": "uint32", "float8_e4m3fn": "uint8", "float8_e4m3fnuz": "uint8",
+    "float8_e5m2": "uint8", "float8_e5m2fnuz": "uint8", "float8_e8m0fnu": "uint8",
+}  # fmt: skip
 _MAX_DEPTH = 32
-_MAX_ATTRIBUTE = 16 << 20
+_MAX_ATTRIBUTE, _MAX_DTYPE = 16 << 20, 64
 _MAX_EXPANSION, _ALWAYS_ALLOWED = 16, 64 << 20
 """Weights pack at most four to one (half precision stored as double); small files may hold many zeros."""
 _MAX_CHUNKS = 1_000_000
@@ -165,7 +172,7 @@ def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[Tenso
             "Save it again with gzip or none ('h5repack -f NONE').",
         )
     offset = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
-    info = TensorInfo(dtype.name, tuple(dataset.shape), offset or 0)
+    info = TensorInfo(_dtype_of(name, dataset, path), tuple(dataset.shape), offset or 0)
     if not is_sane(info):
         raise ModelFileCorrupted(f"data set {brief(name)} claims an impossible shape", path, _AGAIN)
     # HDF5 has numbers that NumPy has not (odd widths, other exponents): they are converted, not mapped.
@@ -175,25 +182,46 @@ def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[Tenso
     return info, in_place or info.extent == 0, max(info.nbytes, chunk)
 
 
+def _dtype_of(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> str:
+    """Return the type of a data set's numbers: where they only stand for others, of those."""
+    stored: str = dataset.dtype.name
+    if not stored.startswith("uint"):
+        return stored
+    dtype = _text(dataset, _DTYPE, _MAX_DTYPE).decode("ascii", "replace")
+    if dtype and _STORED_AS.get(dtype) != stored:
+        raise UnrecognisedFile(
+            f"data set {brief(name)} is of type {brief(dtype)} as {stored}", path, "Update depthmap."
+        )
+    return dtype or stored
+
+
 def _metadata(file: h5py.File) -> dict[str, Any]:
     """Return what our own writer left in its attribute; nothing where it is another's, or absurd."""
-    import h5py
-
-    name = ATTRIBUTE.encode()
-    if not h5py.h5a.exists(file.id, name):
+    try:
+        data = json.loads(_text(file.id, ATTRIBUTE.encode(), _MAX_ATTRIBUTE))
+    except (ValueError, RecursionError):
         return {}
-    attribute = h5py.h5a.open(file.id, name)
+    return data if isinstance(data, dict) else {}
+
+
+def _text(owner: h5py.h5g.GroupID | h5py.h5d.DatasetID, name: bytes, limit: int) -> bytes:
+    """Return an attribute that is one text of fixed length, as ours are; else nothing."""
+    import h5py
+    import numpy as np
+
+    if not h5py.h5a.exists(owner, name):
+        return b""
+    attribute = h5py.h5a.open(owner, name)
     single = attribute.get_space().get_simple_extent_type() == h5py.h5s.SCALAR
     kind = attribute.get_type()
     # An array of texts can name one a million times, and for a text of any length HDF5 takes what memory it claims.
     if not single or not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str():
-        return {}
-    text = file.attrs[ATTRIBUTE] if attribute.get_storage_size() <= _MAX_ATTRIBUTE else ""
-    try:
-        data = json.loads(text) if len(text) <= _MAX_ATTRIBUTE else {}
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
+        return b""
+    if max(attribute.get_storage_size(), kind.get_size()) > limit:
+        return b""
+    text = np.empty((), attribute.dtype)
+    attribute.read(text)
+    return bytes(text[()])
 
 
 def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
@@ -219,7 +247,9 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
         decoded = {}
         for name, dataset in _datasets(file, path):
             _require_honest_chunks(name, dataset, raw, path)
-            decoded[name] = torch.from_numpy(_read(dataset))
+            numbers = torch.from_numpy(_read(dataset))
+            dtype = layout.tensors[name].dtype
+            decoded[name] = numbers.view(torch_dtype(dtype, path)) if dtype in _STORED_AS else numbers
     return {name: decoded[name] for name in layout.tensors}
 
 
@@ -279,7 +309,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     Raises
     ------
     UnrecognisedFile
-        For a dtype that HDF5 has not (bfloat16), or a name with a slash, which HDF5 reads as groups.
+        For a dtype that is none of `ITEM_SIZES`, or a name with a slash, which HDF5 reads as groups.
     """
     import h5py
     import numpy as np
@@ -295,7 +325,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
             if disk.failure:
                 raise disk.failure
             dtype = str(tensor.dtype).removeprefix("torch.")
-            if dtype == "bfloat16" or dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
+            if dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
                 raise UnrecognisedFile(
                     f"tensor {brief(name)} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
                 )
@@ -307,6 +337,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
 def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None:
     import h5py
     import numpy as np
+    import torch
 
     shape = tuple(tensor.shape)
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -314,8 +345,14 @@ def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that even a data set never written has its place
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)  # so that equal tensors are equal files
-    kind = h5py.h5t.py_create(np.dtype(dtype).newbyteorder("<"), logical=True)
+    stored = _STORED_AS.get(dtype, dtype)
+    kind = h5py.h5t.py_create(np.dtype(stored).newbyteorder("<"), logical=True)
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)
     if math.prod(shape):
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, tensor.detach().contiguous().numpy())
+        numbers = tensor.detach().contiguous().view(getattr(torch, stored))
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, numbers.numpy())
+    if stored != dtype:
+        mark = np.array(dtype.encode())
+        scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(dataset, _DTYPE, h5py.h5t.py_create(mark.dtype), scalar).write(mark)

@@ -16,8 +16,8 @@ MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _COUNT = 8
 
 
-def content(file: BinaryIO, size: int, path: Path) -> Any:
-    """Return what a file of ``size`` bytes holds, tensors as `TensorInfo`.
+def content(file: BinaryIO, size: int, path: Path, strangers: dict[str, None]) -> Any:
+    """Return what a file of ``size`` bytes holds, tensors as `TensorInfo`; for ``strangers`` see `Unpickler`.
 
     Raises
     ------
@@ -26,7 +26,8 @@ def content(file: BinaryIO, size: int, path: Path) -> Any:
     UnrecognisedFile
         When its numbers are big-endian.
     """
-    unpickler = Unpickler(read_exactly(file, len(MAGIC), MAX_PICKLE_BYTES), path, ALLOWED)
+    data = read_exactly(file, len(MAGIC), MAX_PICKLE_BYTES)
+    unpickler = Unpickler(data, path, ALLOWED, strangers=strangers)
     unpickler.load()  # the version of the protocol
     system = unpickler.load()
     if type(system) is not dict or system.get("little_endian") is not True:

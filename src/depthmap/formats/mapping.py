@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ..errors import ModelFileCorrupted
+from ..errors import ModelFileCorrupted, UnrecognisedFile
 from . import readahead
 from .leases import lease
 from .opening import identity, open_regular
@@ -41,6 +41,8 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
     ------
     ModelFileCorrupted
         When the file became shorter while it was read, or is replaced without end.
+    UnrecognisedFile
+        When this version of torch has not the type of its numbers.
     FileError
         As ``scan`` does.
     """
@@ -98,10 +100,28 @@ def is_remote(path: Path, table: str | None = None) -> bool:
 
 
 def _views(mapping: mmap.mmap, layout: Layout) -> dict[str, torch.Tensor]:
+    dtypes = {
+        name: torch_dtype(name, layout.path) for name in {info.dtype for info in layout.tensors.values()}
+    }
+    return {name: _view(mapping, info, dtypes[info.dtype]) for name, info in layout.tensors.items()}
+
+
+def torch_dtype(name: str, path: Path) -> torch.dtype:
+    """Return torch's dtype of that name, a key of `ITEM_SIZES`, for the tensors of ``path``.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When this version of torch has not got it.
+    """
     import torch
 
-    dtypes = {name: getattr(torch, name) for name in ITEM_SIZES}
-    return {name: _view(mapping, info, dtypes[info.dtype]) for name, info in layout.tensors.items()}
+    if not hasattr(torch, name):
+        raise UnrecognisedFile(
+            f"its numbers are of type {name}, which torch {torch.__version__} has not", path, "Update torch."
+        )
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def _view(mapping: mmap.mmap, info: TensorInfo, dtype: torch.dtype) -> torch.Tensor:

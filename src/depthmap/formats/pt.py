@@ -2,7 +2,8 @@
 
 A checkpoint is a zip archive of stored (not compressed) records: ``NAME/data.pkl``, a pickle that names the
 tensors, and ``NAME/data/KEY``, the bytes of one storage each. The pickle is read with stand-ins for the few
-globals that torch writes for a state dict, the tensors are mapped in place. So are those of `legacy_pt`.
+globals that torch writes for a state dict, and one that is nothing for all others; the tensors are mapped in
+place. So are those of `legacy_pt`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def scan(path: Path) -> Layout:
     Raises
     ------
     UnsafeFile
-        When its pickle names anything but tensors, or it is a TorchScript archive.
+        When its pickle asks to run a program, holds no tensors but objects, or it is a TorchScript archive.
     ModelFileCorrupted
         When it is damaged.
     UnrecognisedFile
@@ -49,12 +50,14 @@ def scan(path: Path) -> Layout:
         legacy = magic == legacy_pt.MAGIC
         if not legacy and not magic.startswith(zip_directory.MAGIC):
             raise UnrecognisedFile("this is no PyTorch checkpoint", path, _AGAIN)
-        content = (legacy_pt.content if legacy else _zip_content)(file, size, path)
-    tensors, wrapped = state_dict_of(content, path)
-    return checked(Layout(path, tensors, mapped=not wrapped and not legacy), size)
+        strangers: dict[str, None] = {}
+        content = (legacy_pt.content if legacy else _zip_content)(file, size, path, strangers)
+    found = state_dict_of(content, tuple(strangers), path)
+    mapped = found.is_all and not legacy
+    return checked(Layout(path, found.tensors, mapped=mapped, unread=found.unread), size)
 
 
-def _zip_content(file: BinaryIO, size: int, path: Path) -> Any:
+def _zip_content(file: BinaryIO, size: int, path: Path, strangers: dict[str, None]) -> Any:
     try:
         records = zip_directory.records(file, size, path)
     except (ValueError, IndexError, struct.error) as error:
@@ -78,13 +81,17 @@ def _zip_content(file: BinaryIO, size: int, path: Path) -> Any:
         record = records[f"{prefix}/data/{key}"]
         return Storage(dtype, record.start, record.length // ITEM_SIZES[dtype])
 
-    return unpickle(read_exactly(file, *pickled), path, ALLOWED, storage)
+    return unpickle(read_exactly(file, *pickled), path, ALLOWED, storage, strangers)
 
 
 def _prefix(records: Mapping[str, Record], path: Path) -> str:
     prefixes = [name[: -len("/data.pkl")] for name in records if name.endswith("/data.pkl")]
     if len(prefixes) != 1:
-        raise UnrecognisedFile("this zip file is no PyTorch checkpoint", path, _AGAIN)
+        raise UnrecognisedFile(
+            "this zip file is no PyTorch checkpoint",
+            path,
+            "If a checkpoint is in it, unpack it and use that.",
+        )
     if f"{prefixes[0]}/constants.pkl" in records:
         raise UnsafeFile(
             "this is a TorchScript archive, which holds code",

@@ -20,7 +20,10 @@ suffix = ".safetensors"
 _MAX_HEADER = 16 << 20  # a tensor takes about 100 bytes
 _CODES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
-    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+    "F8_E4M3": "float8_e4m3fn", "F8_E4M3FNUZ": "float8_e4m3fnuz", "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz", "F8_E8M0": "float8_e8m0fnu", "C64": "complex64",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
+    "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
 _NAMES = {name: code for code, name in _CODES.items()}
 _AGAIN = "Get the file again from where it came from."
@@ -112,11 +115,21 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
 
 
 def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write ``tensors``; ``metadata`` (builtins) goes into ``__metadata__`` as JSON."""
+    """Write ``tensors``; ``metadata`` (builtins) goes into ``__metadata__`` as JSON.
+
+    Raises
+    ------
+    UnrecognisedFile
+        For a dtype that the format has not (complex numbers of other than 64 bits).
+    """
     header: dict[str, Any] = {"__metadata__": {"depthmap": json.dumps(dict(metadata or {}))}}
     position = 0
     for name, tensor in tensors.items():
         dtype = str(tensor.dtype).removeprefix("torch.")
+        if dtype not in _NAMES:
+            raise UnrecognisedFile(
+                f"tensor {brief(name)} ({dtype}) has no place in safetensors", path, "Use .pt or .h5."
+            )
         end = position + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": _NAMES[dtype], "shape": list(tensor.shape), "data_offsets": [position, end]}
         position = end

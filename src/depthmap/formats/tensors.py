@@ -13,14 +13,19 @@ from ..errors import ModelFileCorrupted, UnsafeFile
 
 ITEM_SIZES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
-    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+    "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e5m2": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
+    "complex128": 16, "complex64": 8, "complex32": 4,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1, "bool": 1,
 }  # fmt: skip
-"""Bytes an element, by the dtype's name (torch's and NumPy's alike)."""
+"""Bytes an element, by the dtype's name (torch's, and NumPy's where it has it).
+
+Not here are quantised numbers, which are none without their scale, and those that share a byte (float4, bits).
+"""
 
 MAX_RANK = 16
 MAX_TENSORS = 100_000
 _MAX_LENGTH = 1 << 40
-_MAX_NAME = 1024
+MAX_NAME = 1024
 _MAX_SHARING = 4
 """How often a file's bytes may be named by its tensors: tied weights name theirs twice."""
 
@@ -66,6 +71,8 @@ class Layout:
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     mapped: bool = True
+    unread: tuple[str, ...] = ()
+    """What else it holds and cannot be read, for messages: tensors with their kind, classes of objects."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -137,7 +144,7 @@ def checked(layout: Layout, file_size: int) -> Layout:
 
 def is_name(name: object) -> bool:
     """Tell whether a tensor can have this name: text that can be printed, and written to any format."""
-    return type(name) is str and 0 < len(name) <= _MAX_NAME and name.isprintable()
+    return type(name) is str and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 def is_sane(info: TensorInfo) -> bool:

@@ -4,6 +4,10 @@ A pickle is a program. Python's own unpicklers run all of it: also with every gl
 allocate gigabytes, and a tuple nested deep enough, used as a key, ends the process. This one knows the instructions
 that torch and our own writer use for state dicts and descriptions, and each costs a bounded amount of memory and time.
 It takes a third of the time of the pure Python one.
+
+Checkpoints of a training hold more than tensors: an optimizer's state, settings, callbacks. Where a reader asks for it,
+`STAND_IN` takes the place of every object of a class that is not known here. It holds nothing, and what is called with
+it, or made of it, is it again; so nothing of such an object reaches the reader, and the tensors beside it do.
 """
 
 from __future__ import annotations
@@ -20,15 +24,51 @@ MAX_PICKLE_BYTES = 16 << 20
 MAX_STEPS = 1_000_000
 """Instructions a pickle may have. A tensor takes about 35."""
 _MAX_ARGUMENTS = 16
+_MAX_GLOBAL = 400
+"""Characters of a global's name, module and all."""
+_MAX_STRANGERS = 100
+_HARMFUL_MODULES = frozenset(
+    {
+        "os",
+        "posix",
+        "nt",
+        "sys",
+        "subprocess",
+        "shutil",
+        "socket",
+        "ctypes",
+        "importlib",
+        "runpy",
+        "pty",
+        "code",
+    }
+    | {"webbrowser", "pickle", "_pickle", "marshal", "commands", "popen2", "asyncio", "multiprocessing"}
+)
+_HARMFUL_BUILTINS = frozenset(
+    {"eval", "exec", "execfile", "compile", "open", "file", "getattr", "setattr", "delattr"}
+    | {"__import__", "input", "breakpoint", "globals", "vars", "map", "apply"}
+)
+"""Nothing is safe because of these two: no global is ever resolved. But no training writes them, so a file that has
+one was made to do harm, and is refused, whatever else it holds."""
 _MAX_KEY = 1 << 60
 """Larger integers share their hashes, and a dictionary of those takes quadratic time."""
+
+
+class StandIn:
+    """Stands for an object that is not made: it has no content and no methods."""
+
+    __slots__ = ()
+
+
+STAND_IN = StandIn()
 
 
 class Unpickler:
     """Reads one pickle after the other from ``data``.
 
-    ``allowed`` gives the stand-in for each (module, name) that may occur: a function, to be called as the pickle says,
-    or a constant. ``storage`` gives what a reference to a storage stands for; None refuses them.
+    ``allowed`` gives what stands for each (module, name) that may occur: a function, to be called as the pickle says,
+    or a constant. ``storage`` gives what a reference to a storage stands for; None refuses them. ``strangers`` takes
+    the names of other globals, for which `STAND_IN` stands; None refuses them.
     """
 
     def __init__(
@@ -37,12 +77,14 @@ class Unpickler:
         path: Path,
         allowed: Mapping[tuple[str, str], Any],
         storage: Callable[[Any], Any] | None = None,
+        strangers: dict[str, None] | None = None,
     ) -> None:
         self.position = 0
         self.data = data
         self.path = path
         self.allowed = allowed
         self.storage = storage
+        self.strangers = strangers
         self._begin()
 
     def _begin(self) -> None:
@@ -56,7 +98,8 @@ class Unpickler:
         Raises
         ------
         UnsafeFile
-            When it asks for a global that is not allowed, or has an instruction that runs code.
+            When it asks for a global that is not allowed (of strangers: that runs programs), or has an instruction
+            that runs code.
         ModelFileCorrupted
             When it is no pickle, or one of more than a million instructions.
         """
@@ -95,9 +138,14 @@ class Unpickler:
 
     def resolve(self, module: str, name: str) -> None:
         """Put the stand-in for a global on the stack."""
-        if (module, name) not in self.allowed:
-            self.refuse(f"to run {f'{module}.{name}'[:100]!r}")
-        self.stack.append(self.allowed[module, name])
+        if (module, name) in self.allowed:
+            self.stack.append(self.allowed[module, name])
+            return
+        if self.strangers is None or _is_harmful(module, name):
+            self.refuse(f"to run {f'{module[:100]}.{name}'[:100]!r}")
+        if len(self.strangers) < _MAX_STRANGERS:
+            self.strangers[f"{module}.{name}"] = None
+        self.stack.append(STAND_IN)
 
     def refuse(self, what: str) -> NoReturn:
         """Raise UnsafeFile."""
@@ -106,6 +154,13 @@ class Unpickler:
             self.path,
             "Use a file from a source you trust that holds tensors only.",
         )
+
+
+def _is_harmful(module: str, name: str) -> bool:
+    if len(module) + len(name) > _MAX_GLOBAL:
+        return True
+    builtin = module in ("builtins", "__builtin__")
+    return module.partition(".")[0] in _HARMFUL_MODULES or (builtin and name in _HARMFUL_BUILTINS)
 
 
 # -- the instructions: each takes where its operands begin, and returns where the next instruction does ----------
@@ -227,6 +282,8 @@ def _tuple_of(count: int) -> Instruction:
 
 
 def _extend(target: Any, items: list[Any]) -> None:
+    if target is STAND_IN:
+        return
     if type(target) is not list:
         raise TypeError
     target.extend(items)
@@ -244,24 +301,27 @@ def _appends(machine: Unpickler, at: int) -> int:
     return at
 
 
-def _store(target: Any, items: list[Any]) -> None:
+def _store(machine: Unpickler, items: list[Any]) -> None:
+    target = machine.stack[-1]
+    if target is STAND_IN:
+        return
     if type(target) is not dict:
         raise TypeError
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if not (type(key) is str or (type(key) is int and -_MAX_KEY < key < _MAX_KEY)):
+        if type(key) is str or (type(key) is int and -_MAX_KEY < key < _MAX_KEY):
+            target[key] = value
+        elif machine.strangers is None:  # else what is kept under it is no tensor by name, and passed over
             raise TypeError("keys are names or numbers")
-        target[key] = value
 
 
 def _setitem(machine: Unpickler, at: int) -> int:
     value, key = machine.stack.pop(), machine.stack.pop()
-    _store(machine.stack[-1], [key, value])
+    _store(machine, [key, value])
     return at
 
 
 def _setitems(machine: Unpickler, at: int) -> int:
-    items = machine.since_mark()
-    _store(machine.stack[-1], items)
+    _store(machine, machine.since_mark())
     return at
 
 
@@ -282,12 +342,28 @@ def _stack_global(machine: Unpickler, at: int) -> int:
 
 def _reduce(machine: Unpickler, at: int) -> int:
     arguments, function = machine.stack.pop(), machine.stack.pop()
-    if type(function) is not FunctionType or type(arguments) is not tuple:
+    if type(arguments) is not tuple:
         raise TypeError
     if len(arguments) > _MAX_ARGUMENTS:  # each call copies them
         raise ValueError("too many arguments")
+    if function is STAND_IN or STAND_IN in arguments:
+        machine.stack.append(STAND_IN)
+        return at
+    if type(function) is not FunctionType:
+        raise TypeError
     machine.stack.append(function(*arguments))
     return at
+
+
+def _new_object(operands: int) -> Instruction:
+    def instruction(machine: Unpickler, at: int) -> int:
+        *_, kind = [machine.stack.pop() for _ in range(operands)]
+        if kind is not STAND_IN:
+            machine.refuse(_RUN)
+        machine.stack.append(STAND_IN)
+        return at
+
+    return instruction
 
 
 def _build(machine: Unpickler, at: int) -> int:
@@ -298,7 +374,9 @@ def _build(machine: Unpickler, at: int) -> int:
 def _persistent(machine: Unpickler, at: int) -> int:
     if machine.storage is None:
         machine.refuse(_OUTSIDE)
-    machine.stack.append(machine.storage(machine.stack.pop()))
+    pid = machine.stack.pop()
+    strange = type(pid) is tuple and len(pid) <= _MAX_ARGUMENTS and STAND_IN in pid
+    machine.stack.append(STAND_IN if strange else machine.storage(pid))
     return at
 
 
@@ -325,7 +403,8 @@ _INSTRUCTIONS: dict[int, Instruction] = {
         b"\x85": _tuple_of(1), b"\x86": _tuple_of(2), b"\x87": _tuple_of(3), b"t": _tuple,
         b"a": _append, b"e": _appends, b"s": _setitem, b"u": _setitems,
         b"c": _global, b"\x93": _stack_global, b"R": _reduce, b"b": _build, b"Q": _persistent,
-        **dict.fromkeys((b"i", b"o", b"\x81", b"\x92", b"\x82", b"\x83", b"\x84"), _never(_RUN)),
+        b"\x81": _new_object(2), b"\x92": _new_object(3),
+        **dict.fromkeys((b"i", b"o", b"\x82", b"\x83", b"\x84"), _never(_RUN)),
         **dict.fromkeys((b"P", b"\x97"), _never(_OUTSIDE)),
     }.items()
 }  # fmt: skip
@@ -337,6 +416,7 @@ def unpickle(
     path: Path,
     allowed: Mapping[tuple[str, str], Any],
     storage: Callable[[Any], Any] | None = None,
+    strangers: dict[str, None] | None = None,
 ) -> Any:
     """Return what ``data`` holds, see `Unpickler`.
 
@@ -349,4 +429,4 @@ def unpickle(
         raise ModelFileCorrupted(
             f"its pickle is {len(data)} bytes; no model needs so many", path, "Use another file."
         )
-    return Unpickler(data, path, allowed, storage).load()
+    return Unpickler(data, path, allowed, storage, strangers).load()

@@ -1,0 +1,154 @@
+"""Import: a checkpoint of a user's, taken into the cache."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace as replace_layout
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import formats
+from ..catalog import ModelSpec
+from ..errors import UnrecognisedFile, UsageError
+from ..formats import Layout
+from ..store import Manifest, digest_file
+from ..store.commit import require_space
+from ..store.names import TENSOR_FORMATS, slug_of
+from .budget import make_room
+from .fetch import provenance
+from .mistaken import require_checkpoint
+from .shelf import Shelf, identify
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..networks.places import Place
+
+log = logging.getLogger("depthmap")
+
+
+class _Checkpoint(NamedTuple):
+    """A network's own tensors out of a file; ``is_all`` tells whether the file holds them under their names alone."""
+
+    layout: Layout
+    tensors: Mapping[str, torch.Tensor]
+    origin: dict[str, str]
+    is_all: bool
+
+
+def import_file(
+    shelf: Shelf, source: Path, name: str, *, wanted: tuple[str, ...] = TENSOR_FORMATS, replace: bool = False
+) -> ModelSpec:
+    """Take a checkpoint into the cache under ``name``; return what it is.
+
+    Its network is recognised by its tensors' names and shapes, whatever stands before all of the names. A flat ``.pt``
+    that holds nothing else is kept byte for byte; of any other file the network's tensors are written anew. What is
+    left out is said in a warning, and the provenance has it, and the prefix.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When it is no checkpoint, or its tensors fit no network, with what was found and what was expected.
+    UnsafeFile, ModelFileCorrupted
+        When it is hostile or damaged.
+    UsageError
+        When the name is taken, or the file is not there or a directory.
+    """
+    source = source.expanduser().absolute()
+    slug = slug_of(name)
+    if source.suffix.lower() in (".pkl", ".pickle"):
+        raise UnrecognisedFile(
+            "a .pkl holds a model's description, not its tensors", source, "Import the .pt or the .h5."
+        )
+    require_checkpoint(source)
+    format = formats.format_of(source)
+    checkpoint = _read(source)
+    spec = identify(name, checkpoint.layout, shelf.catalog)
+    with shelf.store.lock(slug):
+        digest = digest_file(source)
+        catalogued = shelf.catalog.get(slug)
+        _require_name(shelf, slug, source, digest.sha256, replace=replace)
+        spec = catalogued or spec
+        require_space(shelf.store.root, digest.size * len(wanted))
+        make_room(shelf, spec, digest.size * len(wanted))
+        before = shelf.store.known(slug)
+        kept = before.files if before and catalogued else {}
+        origin = provenance(str(source), digest.sha256, "imported") | checkpoint.origin
+        manifest = Manifest(spec, origin, kept, pinned=bool(before and before.pinned))
+        with ExitStack() as stack:
+            staged = {}
+            for target in wanted:
+                temporary = stack.enter_context(shelf.store.staging(slug, target))
+                if target == format == "pt" and checkpoint.is_all:
+                    shutil.copyfile(source, temporary)
+                else:
+                    formats.get(target).save(checkpoint.tensors, temporary, spec.as_metadata())
+                staged[target] = temporary
+            shelf.store.replace(manifest, slug, staged)
+    return spec
+
+
+def _read(source: Path) -> _Checkpoint:
+    """Return the network's tensors in a file, and say what else there was."""
+    from .. import networks
+    from ..networks import places
+
+    layout, tensors = formats.scan(source), formats.load(source)
+    place, *others = places.find(layout.shapes)
+    _require_same(tensors, place, others, source)
+    own = {name: tensors[there] for name, there in place.tensors.items()}
+    networks.fill(networks.build(place.network), own)  # which looks at the kinds of numbers too
+    found = replace_layout(layout, tensors={n: layout.tensors[there] for n, there in place.tensors.items()})
+    origin = {}
+    if place.prefix:
+        origin["prefix"] = place.prefix
+    if place.left_out:
+        origin["left out"] = places.some(place.left_out)
+        log.warning(
+            "%s: tensors that are no part of the network were left out: %s", source, origin["left out"]
+        )
+    if layout.unread:
+        log.warning("%s: what is no plain tensor was not read: %s", source, places.some(layout.unread))
+    return _Checkpoint(found, own, origin, layout.mapped and not origin)
+
+
+def _require_same(
+    tensors: Mapping[str, torch.Tensor], place: Place, others: list[Place], source: Path
+) -> None:
+    """Refuse a file that holds several networks, or one with different numbers: nothing says which is meant."""
+    import torch
+
+    for other in others:
+        same = other.network == place.network and all(
+            torch.equal(tensors[there], tensors[other.tensors[name]])
+            for name, there in place.tensors.items()
+            if name in other.tensors
+        )
+        if not same:
+            prefixes = " and ".join(repr(one.prefix) for one in (place, *others)[:4])
+            raise UnrecognisedFile(
+                f"it holds {len(others) + 1} networks, whose tensors' names begin with {prefixes}",
+                source,
+                "Save the state dict of the one that you mean in a file of its own.",
+            )
+
+
+def _require_name(shelf: Shelf, slug: str, source: Path, sha256: str, *, replace: bool) -> None:
+    """Refuse a name that stands for another checkpoint; an import of the same one that was cut short goes on."""
+    if catalogued := shelf.catalog.get(slug):
+        if sha256 != catalogued.sha256:
+            raise UsageError(
+                f"{catalogued.name} names the published checkpoint, and this is another file",
+                source,
+                "Choose another --name.",
+            )
+        return
+    there, known = shelf.cached(slug), shelf.store.known(slug)
+    unfinished = known and known.provenance.get("sha256") == sha256 and not set(known.files) <= set(there)
+    if set(there) & set(TENSOR_FORMATS) and not unfinished and not replace:
+        raise UsageError(
+            f"the cache has a model {slug!r}", source, "Choose another --name, or replace it with --force."
+        )
