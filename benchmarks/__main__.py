@@ -44,7 +44,7 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
     add("--no-peers", action="store_true", help="install nothing: only ways that this environment has")
     add("--folder", type=Path, default=Path(tempfile.gettempdir()) / "depthmap-bench", help="for the files")
     add("--json", type=Path, help="write the results there")
-    add("--pages", action="store_true", help="write docs/performance.*, the README and the history")
+    add("--pages", action="store_true", help="write docs/performance.* and the history")
     chosen = parser.parse_args(words)
     if chosen.pages and (chosen.only or chosen.model or chosen.quick or chosen.no_peers):
         parser.error("--pages needs a whole run")

@@ -1,4 +1,4 @@
-"""The pages that are made of a run's JSON: docs/performance.md, and the README's part on speed.
+"""The page that is made of a run's JSON: docs/performance.md.
 
     python -m benchmarks.report [docs/performance.json]
 
@@ -21,7 +21,6 @@ Result = Mapping[str, Any]
 """What `__main__.document` returns."""
 RESULT = machine.ROOT / "docs" / "performance.json"
 PAGE = machine.ROOT / "docs" / "performance.md"
-README = machine.ROOT / "README.md"
 
 
 class Unit(NamedTuple):
@@ -50,7 +49,7 @@ CLOCKS = {
 
 
 class Highlight(NamedTuple):
-    """A line of the README: what, ours (a series), and the others beside it (figures)."""
+    """A line of the first table: what, ours (a series), and the others beside it (figures)."""
 
     text: str
     ours: str
@@ -188,7 +187,7 @@ def _versions(versions: Mapping[str, str]) -> str:
 
 
 def highlights(result: Result) -> str:
-    """Return the README's table."""
+    """Return the first table, which is the short of it."""
     series = {f"{row['clock']}/{row['model']}/{row['way']}": row for row in result["series"]}
     by_key = {row["key"]: row for row in result["figures"]}
     rows = [
@@ -212,8 +211,13 @@ def highlights(result: Result) -> str:
 # -- pages --------------------------------------------------------------------------------------------------------
 
 PARTS = {
-    PAGE: {"figures": figures, "clocks": clocks, "others": others, "circumstances": circumstances},
-    README: {"performance": highlights},
+    PAGE: {
+        "highlights": highlights,
+        "figures": figures,
+        "clocks": clocks,
+        "others": others,
+        "circumstances": circumstances,
+    },
 }
 """What stands between which markers of which page."""
 
