@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "signatures"},
     {"catalog"},
     {"settings"},
-    {"networks", "formats", "transforms", "pixels", "ranges", "camera", "calibration"},
+    {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},
     {"images", "geometry"},
     {"depth"},

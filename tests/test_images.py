@@ -55,6 +55,51 @@ def png_header(width: int, height: int, *chunks: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def tiff(array: np.ndarray, *, planes: bool = False, kind: int = 1) -> bytes:
+    """Write an uncompressed TIFF; ``kind`` is its SampleFormat: 1 unsigned, 3 float."""
+    height, width, channels = array.shape
+    data = (array.transpose(2, 0, 1) if planes else array).tobytes()
+    bits, counts = (
+        [array.itemsize * 8] * channels,
+        [len(data) // channels] * channels if planes else [len(data)],
+    )
+    offsets = [8 + sum(counts[:n]) for n in range(len(counts))]
+    tags = {
+        **{256: [width], 257: [height], 258: bits, 259: [1], 262: [2 if channels > 2 else 1], 273: offsets},
+        **{277: [channels], 278: [height], 279: counts, 284: [1 + planes], 339: [kind] * channels},
+    }
+    if channels in (2, 4):
+        tags[338] = [2]
+    directory, extra = b"", b""
+    end = 8 + len(data) + 2 + 12 * len(tags) + 4
+    for tag, values in sorted(tags.items()):
+        packed = struct.pack(f"<{len(values)}I", *values)
+        if len(packed) > 4:
+            packed, extra = struct.pack("<I", end + len(extra)), extra + packed
+        directory += struct.pack("<HHI", tag, 4, len(values)) + packed
+    return (
+        b"II*\0"
+        + struct.pack("<I", 8 + len(data))
+        + data
+        + struct.pack("<H", len(tags))
+        + directory
+        + bytes(4)
+        + extra
+    )
+
+
+def png16(array: np.ndarray) -> bytes:
+    """Write a PNG of 16 bits per colour, which Pillow cannot."""
+    height, width, channels = array.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
 # --- where a picture comes from -------------------------------------------------------------------
 
 
@@ -151,6 +196,39 @@ def test_16_bit_pictures_are_turned_without_loss(orientation):
     assert np.array_equal(np.rint(upright[..., 0] * 65535), np.asarray(expected))
 
 
+UPRIGHT = {  # by the EXIF standard: which side of the picture the 0th row and the 0th column are
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["AVIF", "TIFF"])
+def test_avif_and_16_bit_tiff_pictures_are_turned_once(rgb, kind, orientation):
+    """Their decoders turn them too."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    grey = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH) * 100
+    picture = rgb if kind == "AVIF" else grey
+    expected = UPRIGHT[orientation](picture)
+    options = {"quality": 100, "subsampling": "4:4:4"} if kind == "AVIF" else {}
+    try:
+        result = read(encoded(Image.fromarray(picture), kind, exif=exif, **options))
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow cannot write {kind}")
+    if kind == "TIFF":
+        assert np.array_equal(np.rint(result[..., 0] * 65535), expected)
+    else:
+        assert result.shape == expected.shape
+        assert np.abs(result.astype(int) - expected).max() <= 2
+
+
 def test_a_picture_that_was_turned_already_is_not_turned_again(rgb):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -212,6 +290,37 @@ def test_all_65536_levels_survive_a_16_bit_file(kind, tmp_path):
     else:
         Image.fromarray(levels).save(path, kind)
     assert np.array_equal(np.rint(read(path)[..., 1].astype(np.float64) * 65535), levels)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("write", [png16, tiff])
+def test_16_bit_colours_are_read_to_8_bits_at_least(write, channels):
+    array = np.random.default_rng(channels).integers(0, 65536, (8, 9, channels), np.uint16)
+    if channels in (2, 4):
+        array[..., -1] = 65535
+    if write is tiff and channels == 2:
+        refused(tiff(array), "kind of pixels is not supported")
+        return
+    result = read(write(array))
+    unit = result / (255 if result.dtype == np.uint8 else 1)
+    assert np.abs(unit - array[..., : 1 if channels < 3 else 3] / 65535).max() < 1 / 255
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_planes_that_pillow_mixes_up_are_refused(channels):
+    array = np.random.default_rng(0).integers(0, 65536, (8, 9, channels), np.uint16)
+    refused(tiff(array, planes=True), "separate planes")
+    eight = (array >> 8).astype(np.uint8)
+    eight[..., 3:] = 255
+    assert np.array_equal(read(tiff(eight, planes=True)), eight[..., :3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint32])
+def test_kinds_of_pixels_that_cannot_be_read_are_not_called_damaged(dtype):
+    refused(
+        tiff(np.ones((4, 5, 3), dtype), kind=3 if dtype == np.float32 else 1),
+        "kind of pixels is not supported",
+    )
 
 
 def test_float_pil_images_are_kept():

@@ -1,4 +1,4 @@
-"""Reading pictures: from files, bytes, streams, PIL images, NumPy arrays and torch tensors, within bounds.
+"""Reading pictures: from files, URLs, bytes, streams, PIL images, arrays and tensors, within bounds.
 
 :func:`read` gives RGB, upright, as ``uint8`` in [0, 255] or ``float32`` in [0, 1]. Sizes are checked before
 anything is decoded, so that a small file that claims to be huge costs nothing.
@@ -23,6 +23,7 @@ from PIL import Image
 from . import exif
 from .camera import Camera
 from .errors import ImageError
+from .fetching import is_url, shown, stand_in, was_url
 from .pixels import Pixels, check_size, from_array, is_tensor, tensor_array
 from .signatures import HEAD, MODELS, PICTURE, kind_of
 
@@ -45,6 +46,7 @@ SUFFIXES = frozenset(
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF and HEIC"
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_BITS, _PLANES = 258, 284  # TIFF's BitsPerSample and PlanarConfiguration
 # EXIF orientation → (swap the axes, flip up-down, flip left-right), in that order.
 _TURNS = {
     2: (False, False, True),
@@ -70,20 +72,29 @@ class Photo:
     camera: Camera | None = None
 
 
-def read(image: Picture, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Pixels:
+def read(
+    image: Picture,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    allow_private: bool = False,
+) -> Pixels:
     """Read a picture as upright RGB.
 
     Parameters
     ----------
     image
-        A path; encoded bytes; a binary file object, read from where it stands; a PIL image of any mode;
-        a NumPy array ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)`` of bool, uint8 in [0, 255], uint16 in [0, 65535]
-        or float in [0, 1]; a torch tensor, which may also be ``(C, H, W)`` or ``(1, C, H, W)``. One and two
-        channels are grey and grey with alpha. Of an animation the first frame is read, of a PIL image the
-        current one.
+        A path; an http or https URL, as str; encoded bytes; a binary file object, read from where it stands; a
+        PIL image of any mode; a NumPy array ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)`` of bool, uint8 in [0, 255],
+        uint16 in [0, 65535] or float in [0, 1]; a torch tensor, which may also be ``(C, H, W)`` or
+        ``(1, C, H, W)``. One and two channels are grey and grey with alpha. Of an animation the first frame is
+        read, of a PIL image the current one.
     max_pixels, max_bytes
         Bounds of width × height, and of the encoded picture. Pillow refuses besides TIFF, WebP and GIF files
         of more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+    allow_private
+        Let URLs lead to private, loopback and other addresses that are not on the public Internet; see
+        :func:`depthmap.fetching.fetcher.fetch`, which says how URLs are bounded in time.
 
     Returns
     -------
@@ -97,13 +108,24 @@ def read(image: Picture, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_B
     ImageError
         When there is no picture, or it is damaged, too large, or of values out of range.
     """
-    return read_photo(image, max_pixels=max_pixels, max_bytes=max_bytes).pixels
+    return read_photo(image, max_pixels=max_pixels, max_bytes=max_bytes, allow_private=allow_private).pixels
 
 
-def read_photo(image: Picture | Photo, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Photo:
+def read_photo(
+    image: Picture | Photo,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    allow_private: bool = False,
+) -> Photo:
     """Read a picture with its name and its camera; see `read`. A `Photo` is returned as it is."""
     if isinstance(image, Photo):
         return image
+    if is_url(image):
+        from .fetching.fetcher import fetch
+
+        data = fetch(image, max_bytes, allow_private=allow_private)
+        return replace(_read_bytes(data, shown(image), max_pixels, max_bytes), name=stand_in(image).name)
     if isinstance(image, (str, PathLike)):
         photo = _read_path(image, max_pixels, max_bytes)
         return replace(photo, name=Path(image).name)
@@ -117,7 +139,7 @@ def read_photo(image: Picture | Photo, *, max_pixels: int = MAX_PIXELS, max_byte
         return _from_tensor(image, max_pixels)
     if hasattr(image, "read"):
         where = str(getattr(image, "name", "a stream"))
-        return _read_bytes(_drain(image, where, max_bytes), where, max_pixels, max_bytes)
+        return _read_bytes(drain(image, where, max_bytes), where, max_pixels, max_bytes)
     raise ImageError(
         f"A picture cannot be read from {type(image).__name__}",
         remedy="Give a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor.",
@@ -137,11 +159,12 @@ def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Ph
         with Path(where).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):  # a pipe or a device: it can neither be measured nor rewound
-                return _read_bytes(_drain(stream, where, max_bytes), where, max_pixels, max_bytes)
+                return _read_bytes(drain(stream, where, max_bytes), where, max_pixels, max_bytes)
             _check_bytes(status.st_size, where, max_bytes)
             return _decode(stream, where, max_pixels)
     except FileNotFoundError as error:
-        raise ImageError("There is no such picture", where, "Check the path.") from error
+        remedy = "A URL is given as str, not as Path." if was_url(where) else "Check the path."
+        raise ImageError("There is no such picture", where, remedy) from error
     except PermissionError as error:
         raise ImageError("The picture may not be read", where, "Change its access rights.") from error
     except (OSError, ValueError) as error:
@@ -153,7 +176,7 @@ def _read_bytes(data: bytes | bytearray | memoryview, where: str, max_pixels: in
     return _decode(io.BytesIO(data), where, max_pixels)
 
 
-def _drain(stream: IO[bytes], where: str, max_bytes: int) -> bytes:
+def drain(stream: IO[bytes], where: str, max_bytes: int) -> bytes:
     """Read the rest of a stream, but at most one byte more than the bound."""
     data = io.BytesIO()
     try:
@@ -239,6 +262,9 @@ def _damaged(error: Exception, where: str) -> ImageError:
         return ImageError("There is too little memory for the picture", where, "Save it smaller.")
     if isinstance(error, Image.DecompressionBombError):
         return ImageError("The picture has too many pixels for Pillow", where, "Save it smaller.")
+    if "unknown pixel mode" in str(error):
+        remedy = "Save it with 8 or 16 bits per colour, as PNG for example."
+        return ImageError("The picture's kind of pixels is not supported", where, remedy)
     what = f"The picture is damaged or cut short: {str(error) or type(error).__name__}"
     return ImageError(what, where, "Copy it again, or save it anew.")
 
@@ -246,6 +272,7 @@ def _damaged(error: Exception, where: str) -> ImageError:
 def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Photo:
     check_size(image.width, image.height, where, max_pixels)
     try:
+        _check_planes(image, where)
         image.load()
         array = _pil_array(image, where)
     except ImageError:
@@ -255,6 +282,15 @@ def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Photo:
     # Asked after load(): some decoders turn the picture themselves and then withdraw the tag.
     pixels = from_array(_upright(array, exif.orientation(image)), where, max_pixels)
     return Photo(pixels, camera=exif.camera(image, pixels.shape[1], pixels.shape[0]))
+
+
+def _check_planes(image: Image.Image, where: str) -> None:
+    """Refuse what Pillow decodes wrongly without an error: 16-bit colours, plane after plane, uncompressed."""
+    tags = getattr(image, "tag_v2", {})
+    deep = max(tags.get(_BITS) or (8,)) > 8 and len(tags[_BITS]) > 1
+    if deep and tags.get(_PLANES) == 2 and any(tile[0] == "raw" for tile in image.tile):  # type: ignore[attr-defined]  # files have it
+        what = "16-bit TIFF pictures whose colours lie in separate planes are not supported"
+        raise ImageError(what, where, "Save it with interleaved colours (planar configuration 1), or as PNG.")
 
 
 def _pil_array(image: Image.Image, where: str) -> NDArray[Any]:
@@ -296,10 +332,13 @@ def find_images(paths: Iterable[str | PathLike[str]], recursive: bool = False) -
     Raises
     ------
     ImageError
-        When a path does not exist or a directory cannot be read.
+        When a path does not exist, is a URL, or a directory cannot be read.
     """
     found: dict[Path, None] = {}
-    for path in map(Path, [paths] if isinstance(paths, (str, PathLike)) else paths):
+    named = [paths] if isinstance(paths, (str, PathLike)) else list(paths)
+    if url := next(filter(is_url, named), None):
+        raise ImageError("A URL is neither a file nor a directory", shown(url), "Give it to read().")
+    for path in map(Path, named):
         if path.is_dir():
             found.update(dict.fromkeys(_pictures_in(path, recursive)))
         elif path.exists():
@@ -315,7 +354,7 @@ def _pictures_in(directory: Path, recursive: bool) -> list[Path]:
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         files = (Path(folder, name) for name in names if not name.startswith("."))
         found += [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
-    return sorted(found, key=_natural)
+    return sorted(found, key=natural_order)
 
 
 def _refuse(error: OSError) -> None:
@@ -323,7 +362,7 @@ def _refuse(error: OSError) -> None:
     raise ImageError(what, error.filename or "", "Change its access rights.") from error
 
 
-def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+def natural_order(path: Path) -> tuple[list[list[str | int]], str]:
     """Return a key by which numbers in names count as numbers."""
     parts = [re.split(r"([0-9]+)", part.casefold()) for part in path.parts]
     return [[int(p) if i % 2 else p for i, p in enumerate(part)] for part in parts], str(path)

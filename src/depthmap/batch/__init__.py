@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .jobs import Job, Result, Summary
 from .local import Factory, run, run_jobs
+from .patterns import expand
 from .planning import Plan, plan
 
-__all__ = ["run", "run_jobs", "plan", "Plan", "Job", "Result", "Summary", "Factory"]
+__all__ = ["run", "run_jobs", "plan", "expand", "Plan", "Job", "Result", "Summary", "Factory"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DepthmapError
+from ..fetching import is_url, stand_in
 from ..outputs.publishing import Target
 
 STATUSES = ("done", "skipped", "failed")
@@ -15,11 +16,18 @@ STATUSES = ("done", "skipped", "failed")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture (a path, or its encoded bytes) and the file, or the stream, of each output."""
+    """One picture (a path, a URL, or its encoded bytes) and the file, or the stream, of each output."""
 
-    picture: Path | bytes
+    picture: Path | str | bytes
     name: str
     files: Mapping[str, Target]
+
+    @property
+    def short_name(self) -> str:
+        """What the picture's file is called, without its folders."""
+        if isinstance(self.picture, bytes):
+            return self.name
+        return (stand_in(self.picture) if is_url(self.picture) else Path(self.picture)).name
 
     @property
     def paths(self) -> list[Path]:
@@ -27,12 +35,13 @@ class Job:
         return [Path(target) for target in self.files.values() if not hasattr(target, "write")]
 
     def is_done(self) -> bool:
-        """Tell whether all files are there, none of them older than the picture."""
-        if not isinstance(self.picture, Path) or len(self.paths) < len(self.files):
+        """Tell whether all files are there, none of them older than the picture; of a URL nobody asks its age."""
+        if isinstance(self.picture, bytes) or len(self.paths) < len(self.files):
             return False
         try:
             oldest = min(path.stat().st_mtime_ns for path in self.paths)
-            return all(path.is_file() for path in self.paths) and oldest >= self.picture.stat().st_mtime_ns
+            age = self.picture.stat().st_mtime_ns if isinstance(self.picture, Path) else 0
+            return all(path.is_file() for path in self.paths) and oldest >= age
         except OSError:
             return False
 

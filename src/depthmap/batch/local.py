@@ -7,16 +7,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..depth import Depth
 from ..errors import DepthmapError, ExportError, ImageError, InsufficientDiskSpace
+from ..fetching import check, is_url
 from ..images import Photo, read_photo
 from ..outputs import OUTPUTS, Options
+from ..settings import from_environment
 from ..transforms import network_size
 from .jobs import Job, Result, Summary
+from .patterns import is_pattern
 from .planning import plan
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ def run(
     recursive: bool = False,
     overwrite: bool = False,
     batch_size: int = 4,
+    allow_private: bool = False,
     notify: Notify | None = None,
     finish: Finish | None = None,
     options: Options | None = None,
@@ -49,7 +54,7 @@ def run(
     Parameters
     ----------
     images : iterable of path
-        Pictures, and directories of pictures.
+        Pictures, directories of pictures, URLs of pictures, and patterns such as ``photos/*.jpg``.
     outputs : sequence of str
         Names of `depthmap.outputs.OUTPUTS`.
     directory : path
@@ -59,9 +64,11 @@ def run(
     recursive : bool
         Look for pictures below the directories too.
     overwrite : bool
-        False: a picture whose files are all there, and not older than it, is skipped.
+        False: a picture whose files are all there, and not older than it, is skipped; one from a URL at any age.
     batch_size : int
         Pictures of one network size in a forward pass.
+    allow_private : bool
+        Let URLs lead to private addresses too; see `images.read`.
     notify : callable, optional
         Called, in this thread, with each result as it comes.
     finish : callable, optional
@@ -87,6 +94,7 @@ def run(
         estimator,
         overwrite=overwrite,
         batch_size=batch_size,
+        allow_private=allow_private,
         notify=notify,
         finish=finish,
         options=options,
@@ -99,28 +107,46 @@ def run_jobs(
     *,
     overwrite: bool = False,
     batch_size: int = 4,
+    allow_private: bool = False,
     notify: Notify | None = None,
     finish: Finish | None = None,
     options: Options | None = None,
 ) -> Summary:
     """Do jobs; see `run`."""
     loop = _Loop(
-        batch_size, notify or (lambda result: None), finish or (lambda depth: depth), options or Options()
+        batch_size,
+        notify or (lambda result: None),
+        allow_private,
+        finish or (lambda depth: depth),
+        options or Options(),
     )
     todo = []
     for job in jobs:
         if not overwrite and job.is_done():
             loop.end(Result(job, "skipped"))
-        elif (
-            isinstance(job.picture, Path) and not job.picture.exists()
-        ):  # said before a model is loaded in vain
-            error = ImageError("There is no such picture or directory", job.name, "Check the path.")
+        elif error := _hopeless(job):
             loop.end(_failed(job, error))
         else:
             todo.append(job)
     if todo:
         loop.work(todo, (estimator or _default)())
     return loop.summary
+
+
+def _hopeless(job: Job) -> DepthmapError | None:
+    """Return why a picture cannot be had, where that can be said before a model is loaded in vain."""
+    if isinstance(job.picture, Path) and not job.picture.exists():
+        if is_pattern(job.picture):
+            return ImageError(
+                "No picture matches", job.name, "Check the pattern, and the directory it is in."
+            )
+        return ImageError("There is no such picture or directory", job.name, "Check the path.")
+    if is_url(job.picture):
+        try:
+            check(job.picture, offline=from_environment().offline)
+        except ImageError as error:
+            return error
+    return None
 
 
 def _default() -> DepthEstimator:
@@ -142,6 +168,7 @@ class _Read:
 class _Loop:
     batch_size: int
     notify: Notify
+    allow_private: bool
     finish: Finish
     options: Options
     summary: Summary = field(default_factory=Summary)
@@ -158,13 +185,14 @@ class _Loop:
             self._each(jobs, estimator, pool)
         except (KeyboardInterrupt, InsufficientDiskSpace) as reason:
             self.summary.stopped = reason
+            _give_up_fetching(jobs)
         finally:
             pool.shutdown(cancel_futures=True)
         if self.summary.stopped:
             self._collect_written()
 
     def _each(self, jobs: Sequence[Job], estimator: DepthEstimator, pool: ThreadPoolExecutor) -> None:
-        for result in _ahead(pool, _read, jobs):
+        for result in _ahead(pool, partial(_read, allow_private=self.allow_private), jobs):
             if isinstance(result, Result):
                 self.end(result)
                 continue
@@ -216,10 +244,18 @@ def _failed(job: Job, error: DepthmapError) -> Result:
     return Result(job, "failed", error=error)
 
 
-def _read(job: Job) -> _Read | Result:
+def _give_up_fetching(jobs: Sequence[Job]) -> None:
+    """End what is still being fetched, which would keep the user waiting after Ctrl-C."""
+    if urls := {job.picture for job in jobs if is_url(job.picture)}:
+        from ..fetching.fetcher import give_up
+
+        give_up(urls)
+
+
+def _read(job: Job, allow_private: bool) -> _Read | Result:
     start = time.perf_counter()
     try:
-        photo = read_photo(job.picture)
+        photo = read_photo(job.picture, allow_private=allow_private)
     except DepthmapError as error:
         return _failed(job, error)
     except MemoryError:

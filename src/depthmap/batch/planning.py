@@ -11,9 +11,11 @@ from os import PathLike
 from pathlib import Path
 
 from ..errors import UsageError
+from ..fetching import hide_login, is_url, stand_in
 from ..images import find_images
 from ..outputs import OUTPUTS, require
 from .jobs import Job
+from .patterns import expand
 
 # What a picture's files are called after, tried in this order until no two pictures share it.
 _STEMS: tuple[Callable[[Path], str], ...] = (
@@ -33,7 +35,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Found:
-    picture: Path
+    picture: Path | str
+    """A URL is a str."""
+    path: Path
+    """The picture's, or what stands in for a URL, as outputs are called after it."""
     folder: Path
     """Relative to the directory in which it was looked for; outputs keep this folder."""
     is_named: bool
@@ -47,14 +52,16 @@ def plan(
     *,
     recursive: bool = False,
 ) -> Plan:
-    """Say which files are to be made of the pictures that are, or lie in, ``paths``.
+    """Say which files are to be made of the pictures that are, match, or lie in, ``paths``.
+
+    Besides paths these may be URLs, and patterns such as ``photos/*.jpg``.
 
     Each is named after its picture, "photo_depth.png", and lies in ``directory``, below it in the folder that
     the picture has below the directory that was given. Pictures that would share a name keep their endings in
     it ("photo.jpg_depth.png"), then get the name of their folder, then a number. A picture that was found in a
     directory and is called as an output of another one is an earlier output, and is left out.
 
-    A path that does not exist is planned too, for the run to report.
+    A path that does not exist is planned too, for the run to report. So is a pattern that nothing matches.
 
     Raises
     ------
@@ -67,29 +74,43 @@ def plan(
     names = list(dict.fromkeys(require(output).name for output in outputs))
     found = list(_find(paths, recursive))
     taken = {_real(out / target) for target in _all_targets(found)}
-    left_out = [entry for entry in found if _real(entry.picture) in taken]
+    left_out = [entry for entry in found if entry.path is entry.picture and _real(entry.path) in taken]
     if named := next((entry for entry in left_out if entry.is_named), None):
-        raise UsageError(
-            "An output would overwrite this picture", named.picture, "Write to another directory."
-        )
+        raise UsageError("An output would overwrite this picture", named.path, "Write to another directory.")
     kept = [entry for entry in found if entry not in set(left_out)]
     jobs = [
         Job(
-            entry.picture, str(entry.picture), {name: out / f"{stem}{OUTPUTS[name].suffix}" for name in names}
+            entry.picture,
+            _name(entry.picture),
+            {name: out / f"{stem}{OUTPUTS[name].suffix}" for name in names},
         )
         for entry, stem in zip(kept, _stems(kept), strict=True)
     ]
-    return Plan(jobs, [entry.picture for entry in left_out])
+    return Plan(jobs, [entry.path for entry in left_out])
 
 
-def _find(paths: Iterable[str | PathLike[str]], recursive: bool) -> Iterator[_Found]:
-    seen = set()
-    for path in map(Path, paths):
-        for picture in find_images([path], recursive) if path.exists() else [path]:
-            if picture.absolute() not in seen:
-                seen.add(picture.absolute())
-                folder = picture.parent.relative_to(path) if path.is_dir() else Path()
-                yield _Found(picture, folder, not path.is_dir())
+def _name(picture: Path | str) -> str:
+    return str(picture) if isinstance(picture, Path) else hide_login(picture)
+
+
+def _find(names: Iterable[str | PathLike[str]], recursive: bool) -> Iterator[_Found]:
+    seen: set[Path | str] = set()
+    for name in expand(names):
+        for entry in (
+            [_Found(name, stand_in(name), Path(), True)] if is_url(name) else _files(Path(name), recursive)
+        ):
+            key = entry.picture.absolute() if isinstance(entry.picture, Path) else entry.picture
+            if key not in seen:
+                seen.add(key)
+                yield entry
+
+
+def _files(path: Path, recursive: bool) -> Iterator[_Found]:
+    if not path.is_dir():
+        yield _Found(path, path, Path(), True)
+        return
+    for picture in find_images([path], recursive):
+        yield _Found(picture, picture, picture.parent.relative_to(path), False)
 
 
 def _all_targets(found: Sequence[_Found]) -> Iterator[str]:
@@ -97,7 +118,7 @@ def _all_targets(found: Sequence[_Found]) -> Iterator[str]:
     for entry in found:
         for stem in _STEMS:
             for output in OUTPUTS.values():
-                yield f"{entry.folder / stem(entry.picture)}{output.suffix}"
+                yield f"{entry.folder / stem(entry.path)}{output.suffix}"
 
 
 def _stems(found: Sequence[_Found]) -> list[str]:
@@ -105,8 +126,7 @@ def _stems(found: Sequence[_Found]) -> list[str]:
     levels = [0] * len(found)
     while True:
         stems = [
-            str(entry.folder / _STEMS[level](entry.picture))
-            for entry, level in zip(found, levels, strict=True)
+            str(entry.folder / _STEMS[level](entry.path)) for entry, level in zip(found, levels, strict=True)
         ]
         uses = Counter(stem.casefold() for stem in stems)
         shared = [

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
 from .session import Session, with_session
 
@@ -37,13 +36,16 @@ def batch(
 ) -> int:
     """Estimate the depth of all pictures in directories.
 
-    A picture that cannot be read is reported and passed over. After Ctrl-C the
-    same command goes on where it was: pictures whose files are there, and not
-    older than they, are skipped.
+    DIR may also be a picture, the URL of one, or a pattern such as
+    'photos/*.jpg'. A picture that cannot be read is reported and passed
+    over. After Ctrl-C the same command goes on where it was: pictures whose
+    files are there, and not older than they, are skipped, and so are URLs whose
+    files are there.
     """
     from ..batch import Result, plan, run_jobs
     from .progress import in_pictures
 
+    stdin.refuse(paths)
     planned = plan(paths, formats or DEFAULT_OUTPUTS, out, recursive=recursive)
     jobs = planned.jobs
     session.say(
@@ -57,18 +59,15 @@ def batch(
             nonlocal ended
             ended += 1
             announce(session, result)
-            if (
-                result.status != "skipped"
-            ):  # those come before the model is loaded, which has a bar of its own
-                report(
-                    result.job.picture.name if isinstance(result.job.picture, Path) else "", ended, len(jobs)
-                )
+            if result.status != "skipped":  # those come before the model is loaded, which has its own bar
+                report(result.job.short_name, ended, len(jobs))
 
         summary = run_jobs(
             jobs,
             lambda: choice.make(session, len(jobs)),
             overwrite=overwrite,
             batch_size=batch_size,
+            allow_private=session.allow_private,
             notify=notify,
         )
     status = closing(session, choice, summary, len(jobs))

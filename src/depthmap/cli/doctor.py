@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import DepthmapError
-from .output import seconds_text, size_text, wrapped
+from .output import WIDTH, seconds_text, size_text
 from .session import FAILED, Session, with_session
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def doctor(session: Session, no_predict: bool) -> int:
         findings.append(finding)
         if not session.json:
             for line in _lines(finding):
-                print(line, flush=True)
+                session.line(line, WIDTH)
     broken = [finding for finding in findings if finding.status == "broken"]
     if session.json:
         session.result({"ok": not broken, "checks": [asdict(finding) for finding in findings]})
@@ -60,9 +60,9 @@ def doctor(session: Session, no_predict: bool) -> int:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    yield wrapped(f"{finding.status:6}  {finding.check}: {finding.said}", 80)
+    yield f"{finding.status:6}  {finding.check}: {finding.said}"
     if finding.remedy:
-        yield wrapped(f"        {finding.remedy}", 80)
+        yield f"        {finding.remedy}"
 
 
 def _findings(cache: ModelCache, *, predicts: bool) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ import click
 from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS
 from .output import count, seconds_text
-from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model
+from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model, keep
 
 if TYPE_CHECKING:
     from ..batch import Result, Summary
@@ -67,6 +67,21 @@ _OPTIONS = (
     ),
     click.option("--no-cache", is_flag=True, help="Read nothing from the cache, and leave nothing in it."),
     click.option("--verify", is_flag=True, help="Read every byte of the model's file before it is used."),
+    click.option(
+        "--allow-private",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Let URLs lead to private, loopback and other addresses that are not on the public Internet.",
+    ),
+    click.option(
+        "--print0",
+        "-0",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="End each name that is printed with NUL instead of a newline, for xargs -0.",
+    ),
 )
 
 
@@ -182,7 +197,7 @@ def announce(session: Session, result: Result) -> None:
         session.complain(result.error)
     elif result.status == "done" and not session.json:
         for path in result.job.paths:
-            print(path, flush=True)
+            session.name(path)
 
 
 def closing(session: Session, choice: Choice, summary: Summary, total: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import IO
@@ -12,6 +13,9 @@ WIDTH = 80
 _NAME = 22  # a longer first cell stands on its own line, whole, so that it can be copied
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[33m"}
+# What commands a terminal, or turns around what it shows: C0, DEL, C1, bidirectional overrides; and what is no text.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def size_text(nbytes: float) -> str:
@@ -42,6 +46,34 @@ def columns(stream: IO[str]) -> int:
         return 0
 
 
+def is_terminal(stream: IO[str]) -> bool:
+    """Tell whether somebody may be looking."""
+    try:
+        return stream.isatty()
+    except (ValueError, AttributeError):  # it is closed, or there is none
+        return False
+
+
+def printable(text: str) -> str:
+    """Return a text in which nothing commands a terminal: control characters become ``\\n``, ``\\x1b``, ``\\u202e``."""
+    return _CONTROLS.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a name that is no UTF-8
+        code -= 0xDC00
+    return _ESCAPES.get(match[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def safe(text: str, stream: IO[str]) -> str:
+    """Return a text as it may go to a stream: `printable` on a terminal, as it is elsewhere.
+
+    File names, URLs, model names and errors hold what strangers wrote. All that is printed comes through here.
+    """
+    return printable(text) if is_terminal(stream) else text
+
+
 def wrapped(text: str, width: int) -> str:
     """Break a text at spaces; without a width it stays one line, which is easier to search."""
     if not width or len(text) <= width:
@@ -54,7 +86,7 @@ def wrapped(text: str, width: int) -> str:
 def labelled(label: str, text: str) -> str:
     """Return ``label: text`` as stderr shows it: wrapped, and in colour where it is a terminal."""
     width = columns(sys.stderr)
-    line = wrapped(f"{label}: {text}", width)
+    line = wrapped(f"{label}: {safe(text, sys.stderr)}", width)
     if not width or os.environ.get("NO_COLOR"):
         return line
     return f"{_COLOURS[label]}{label}:\x1b[0m{line[len(label) + 1 :]}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..fetching import hide_login, is_url
 from ..outputs import OUTPUTS
+from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
 from .session import Session, with_session
 
@@ -34,7 +37,8 @@ def predict(
     """Estimate the depth of pictures: photo.jpg gives photo_depth.png (16 bits)
     and photo_colour.png.
 
-    IMAGE is a picture, a directory of pictures, or - for stdin. The maps are
+    IMAGE is a picture, a directory of pictures, the URL of a picture, a
+    pattern such as 'photos/*.jpg', or - for a picture on stdin. The maps are
     relative inverse depth: brighter is nearer. The pictures are never changed;
     earlier maps of the same name are replaced.
     """
@@ -45,6 +49,7 @@ def predict(
         jobs,
         lambda: choice.make(session, len(jobs)),
         overwrite=True,
+        allow_private=session.allow_private,
         notify=None if len(jobs) == 1 else lambda r: announce(session, r),
     )
     if len(jobs) == 1 and summary.results:
@@ -59,27 +64,40 @@ def predict(
 
 def _jobs(session: Session, images: Sequence[str], out: str, formats: tuple[str, ...]) -> list[Job]:
     """Return what is to be done, or say what is wrong before a model is loaded."""
-    if out == "-":
-        return [_to_stdout(session, images, formats)]
-    if len(images) == 1 and Path(out).suffix and not Path(out).is_dir() and not Path(images[0]).is_dir():
-        return [_to_file(images[0], Path(out), formats)]
-    from ..batch import plan
+    from ..batch import expand, plan
 
-    names = formats or DEFAULT_OUTPUTS
-    planned = plan([image for image in images if image != "-"], names, out)
+    names = [str(name) for name in expand(images)]
+    stdin.check_once(names)
+    if out == "-":
+        return [_to_stdout(session, names, formats)]
+    if len(names) == 1 and Path(out).suffix and not Path(out).is_dir() and not _is_directory(names[0]):
+        return [_to_file(names[0], Path(out), formats)]
+    outputs = formats or DEFAULT_OUTPUTS
+    planned = plan([name for name in names if name != stdin.STDIN], outputs, out)
     for path in planned.left_out:
         session.say(f"{path} is left out: it is an output of another picture.")
-    return planned.jobs + ([_from_stdin(Path(out), names)] if "-" in images else [])
+    return planned.jobs + ([_from_stdin(Path(out), outputs, planned.jobs)] if stdin.STDIN in names else [])
 
 
-def _picture(image: str) -> Path | bytes:
-    return sys.stdin.buffer.read() if image == "-" else Path(image)
+def _is_directory(image: str) -> bool:
+    return not is_url(image) and Path(image).is_dir()
 
 
-def _from_stdin(directory: Path, names: Sequence[str]) -> Job:
+def _picture(image: str) -> Path | str | bytes:
+    return stdin.read_picture() if image == stdin.STDIN else image if is_url(image) else Path(image)
+
+
+def _from_stdin(directory: Path, names: Sequence[str], others: Sequence[Job]) -> Job:
+    """Return the job of the picture in stdin; its files are called stdin, unless another picture is."""
     from ..batch import Job
 
-    return Job(_picture("-"), "-", {name: directory / f"stdin{OUTPUTS[name].suffix}" for name in names})
+    taken = {path for job in others for path in job.paths}
+    for number in count(1):
+        stem = f"stdin-{number}" if number > 1 else "stdin"
+        files = {name: directory / f"{stem}{OUTPUTS[name].suffix}" for name in names}
+        if not taken & set(files.values()):
+            break
+    return Job(_picture(stdin.STDIN), stdin.STDIN, files)
 
 
 def _to_stdout(session: Session, images: Sequence[str], formats: tuple[str, ...]) -> Job:
@@ -94,7 +112,7 @@ def _to_stdout(session: Session, images: Sequence[str], formats: tuple[str, ...]
         raise click.UsageError("stdout cannot take both the output and --json.")
     if sys.stdout.isatty():
         raise click.UsageError("stdout is a terminal, the output is binary: redirect it to a file or a pipe.")
-    return Job(_picture(images[0]), images[0], {names[0]: sys.stdout.buffer})
+    return Job(_picture(images[0]), hide_login(images[0]), {names[0]: sys.stdout.buffer})
 
 
 def _to_file(image: str, target: Path, formats: tuple[str, ...]) -> Job:
@@ -106,6 +124,7 @@ def _to_file(image: str, target: Path, formats: tuple[str, ...]) -> Job:
         raise click.UsageError(
             f"{target} is one file, and {len(names)} outputs are asked for: name a directory."
         )
-    if image != "-" and target.exists() and Path(image).exists() and target.samefile(image):
+    picture = _picture(image)
+    if isinstance(picture, Path) and target.exists() and picture.exists() and target.samefile(picture):
         raise click.UsageError(f"{target} is the picture itself: name another file.")
-    return Job(_picture(image), image, {names[0]: target})
+    return Job(picture, hide_login(image), {names[0]: target})

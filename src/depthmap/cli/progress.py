@@ -79,6 +79,7 @@ def _bar(columns: Callable[[], list[ProgressColumn]], *, keep: bool) -> Iterator
     tasks: dict[str, TaskID] = {}
 
     def report(what: str, done: int, total: int) -> None:
+        what = output.printable(what)
         progress.start()  # only now: there can be one bar at a time
         key = _topic(what) if keep else ""
         if key not in tasks:

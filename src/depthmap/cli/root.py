@@ -83,9 +83,7 @@ def _failure(error: BaseException, session: Session, arguments: Sequence[str]) -
         print(error.format_message(), file=sys.stderr)
         return WRONG_USE
     if session.verbose:
-        import traceback
-
-        traceback.print_exception(error)
+        session.trace(error)
     status, described = _described(error)
     session.json = session.json or "--json" in arguments
     try:

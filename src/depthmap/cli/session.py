@@ -29,6 +29,8 @@ class Session:
         self.verbose = False
         self.cache_dir: str | None = None
         self.offline = False
+        self.allow_private = False
+        self.print0 = False
 
     def cache(self) -> ModelCache:
         """Return the cache, for a command that only lists."""
@@ -46,6 +48,7 @@ class Session:
     def say(self, text: str) -> None:
         """Print a message, unless asked to be quiet."""
         if not self.quiet:
+            text = output.safe(text, sys.stderr)
             print(output.wrapped(text, output.columns(sys.stderr)), file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
@@ -56,20 +59,37 @@ class Session:
         """Print an error; also when quiet."""
         print(output.labelled("error", str(error)), file=sys.stderr, flush=True)
 
+    def trace(self, error: BaseException) -> None:
+        """Print where an error was raised."""
+        import traceback
+
+        for part in traceback.format_exception(error):
+            for line in part.splitlines():
+                print(output.safe(line, sys.stderr), file=sys.stderr)
+
+    def name(self, path: object) -> None:
+        """Print the name of a file that was written, which ends with NUL if asked for."""
+        print(output.safe(str(path), sys.stdout), end="\0" if self.print0 else "\n", flush=True)
+
+    def line(self, text: str, width: int = 0) -> None:
+        """Print a line of the result, broken where it exceeds a width."""
+        print(output.wrapped(output.safe(text, sys.stdout), width), flush=True)
+
     def result(self, data: Any, lines: Iterable[str] = ()) -> None:
         """Print the result: ``data`` with --json, else ``lines``."""
         if self.json:
             import json
 
-            print(json.dumps(data, indent=2, default=str), flush=True)
+            # The one control character that JSON lets stand.
+            print(json.dumps(data, indent=2, default=str).replace("\x7f", "\\u007f"), flush=True)
         else:
             for line in lines:
-                print(line)
+                print(output.safe(line, sys.stdout))
             sys.stdout.flush()
 
 
-def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Note a common option, wherever on the command line it stands."""
+def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Note in the session an option that bears its name, wherever on the command line it stands."""
     session = ctx.ensure_object(Session)
     if value and parameter.name:
         setattr(session, parameter.name, value)
@@ -80,13 +100,13 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
 
 _COMMON = (
     click.option(
-        "--json", is_flag=True, expose_value=False, callback=_keep, help="Print one JSON document on stdout."
+        "--json", is_flag=True, expose_value=False, callback=keep, help="Print one JSON document on stdout."
     ),
     click.option(
         "--cache-dir",
         metavar="DIR",
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help=f"Where the models are, or several places with '{os.pathsep}' between; "
         "by default DEPTHMAP_CACHE_DIR, else depthmap/models in XDG_CACHE_HOME or ~/.cache.",
     ),
@@ -94,7 +114,7 @@ _COMMON = (
         "--offline",
         is_flag=True,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Ask nothing of the network; as DEPTHMAP_OFFLINE=1.",
     ),
     click.option(
@@ -102,11 +122,11 @@ _COMMON = (
         "--quiet",
         is_flag=True,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Print results and errors only.",
     ),
     click.option(
-        "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Say more; show tracebacks."
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=keep, help="Say more; show tracebacks."
     ),
 )
 

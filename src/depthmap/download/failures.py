@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..errors import DepthmapError, DownloadError, NetworkTimeout
-from .sources import shown
+from ..fetching import shown
+from ..fetching.reasons import answer, is_unknown_name, reason
 
 if TYPE_CHECKING:
     import httpx
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 REMEDY = "Check the connection, or name a mirror in DEPTHMAP_MIRRORS."
 PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}
 """Answers after which the same request may succeed later; 403 too, when it says when (GitHub's rate limit)."""
-
-_UNKNOWN_NAME = {
-    code for code in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)) if code is not None
-}
 
 
 class PassingFailure(DownloadError):
@@ -62,7 +58,7 @@ def retry_after(text: str, now: float | None = None) -> float:
 def refused(response: httpx.Response, url: str) -> DownloadError:
     """Return the failure that an answer other than 200 and 206 is."""
     wait = retry_after(response.headers.get("Retry-After", ""))
-    what = f"the server answered {response.status_code} {response.reason_phrase}".rstrip()
+    what = answer(response)
     if response.status_code in PASSING_STATUS or (response.status_code == 403 and wait):
         return passing(what + (f" and asks to wait {wait:.0f} s" if wait else ""), url, wait)
     return lasting(what, url)
@@ -77,26 +73,25 @@ def translated(url: str, timeout: float) -> Iterator[None]:
         yield
     except httpx.TimeoutException as error:
         raise timed_out(url, timeout) from error
-    except httpx.TooManyRedirects as error:
-        raise lasting("the server redirects without end", url) from error
-    except httpx.ConnectError as error:
-        kind = lasting if _is_unknown_name(error) else passing
-        raise kind(f"no connection ({error})", url) from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.ProxyError) as error:
-        raise lasting(f"it cannot be asked ({error})", url) from error
-    except httpx.DecodingError as error:
-        raise lasting(f"its encoding cannot be undone ({error})", url) from error
-    except httpx.HTTPError as error:
-        raise passing(f"the transfer broke off ({error or type(error).__name__})", url) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        kind = lasting if _lasts(error) else passing
+        raise kind(reason(error, timeout), url) from error
 
 
-def _is_unknown_name(error: BaseException | None) -> bool:
-    """Tell whether the name of the server does not exist, rather than that it cannot be looked up just now."""
-    while error is not None:
-        if isinstance(error, socket.gaierror):
-            return error.errno in _UNKNOWN_NAME
-        error = error.__cause__ or error.__context__
-    return False
+def _lasts(error: Exception) -> bool:
+    """Tell whether the same request would fail in the same way again."""
+    import httpx
+
+    lasting_ones = (
+        httpx.TooManyRedirects,
+        httpx.UnsupportedProtocol,
+        httpx.InvalidURL,
+        httpx.ProxyError,
+        httpx.DecodingError,
+    )
+    return isinstance(error, lasting_ones) or (
+        isinstance(error, httpx.ConnectError) and is_unknown_name(error)
+    )
 
 
 def timed_out(url: str, timeout: float) -> NetworkTimeout:

@@ -9,11 +9,12 @@ from pathlib import Path
 from threading import Event
 
 from ..errors import Cancelled, DepthmapError, DigestMismatch, DownloadError, NetworkTimeout
+from ..fetching import shown
 from ..store import Digest
 from .failures import REMEDY, PassingFailure, may_pass
 from .partial import Partial
 from .reading import Reader
-from .sources import Source, shown
+from .sources import Source
 from .transfer import Transfer
 
 Progress = Callable[[str, int, int], None]

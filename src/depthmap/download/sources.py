@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..errors import DepthmapError
+from ..fetching import shown
 
 
 def sources(url: str, path: str, mirrors: Sequence[str]) -> list[str]:
@@ -23,12 +23,6 @@ def sources(url: str, path: str, mirrors: Sequence[str]) -> list[str]:
 def allowed(urls: Sequence[str], *, offline: bool) -> list[str]:
     """Return the URLs that may be asked: offline, only those of files."""
     return [url for url in urls if url.lower().startswith("file:") or not offline]
-
-
-def shown(url: str) -> str:
-    """Return a URL as messages may show it: without the user name, the password and the query it may carry."""
-    head = url.split("?", 1)[0]
-    return re.sub(r"(?<=://)[^/@]*@", "", head)
 
 
 @dataclass
