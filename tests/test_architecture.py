@@ -12,18 +12,18 @@ ROOT = Path(depthmap.__file__).parent
 # Each layer may import from those before it.
 LAYERS = [
     {"errors", "signatures"},
-    {"catalog"},
+    {"catalog", "extras"},
     {"settings"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},
-    {"images", "geometry"},
+    {"images", "geometry", "known_points"},
     {"depth"},
     {"download"},
     {"cache"},
     {"loader"},
     {"opener"},
     {"estimator", "outputs"},
-    {"batch"},
+    {"batch", "inspection"},
     {"cli", "web", "generative", "utils"},
 ]
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

@@ -73,7 +73,7 @@ class Calibration:
 
 
 def fit(inverse_depths: NDArray[Any], metres: NDArray[Any]) -> Calibration:
-    """Return the calibration that fits points of known distance best: least squares in 1 / metres.
+    """Return the calibration that fits points of known distance best: least squares of the relative errors.
 
     Parameters
     ----------
@@ -89,15 +89,17 @@ def fit(inverse_depths: NDArray[Any], metres: NDArray[Any]) -> Calibration:
 
     Notes
     -----
-    The scale-and-shift alignment of MiDaS (Ranftl et al. 2020, section 5), in inverse depth.
+    The scale-and-shift alignment of MiDaS (Ranftl et al. 2020, section 5), in inverse depth; each point weighs as much
+    as it is far, so that 10 % count as much at 8 m as at 1 m. Infinite ones weigh as the farthest of the others.
     """
-    d, inverse = np.asarray(inverse_depths, np.float64), 1 / np.asarray(metres, np.float64)
+    d, metres = np.asarray(inverse_depths, np.float64), np.asarray(metres, np.float64)
     if len(d) < 2 or not d.max() > d.min():
         raise UsageError(
             "The points do not tell scale and shift: they are fewer than two, or equally near",
             remedy="Give two points at clearly different distances, or one and how far the farthest is.",
         )
-    scale, shift = np.polyfit(d, inverse, 1)
+    weights = np.minimum(metres, metres[np.isfinite(metres)].max(initial=1e-9))
+    scale, shift = np.polyfit(d, 1 / metres, 1, w=weights)
     if not scale > 0:
         raise UsageError(
             "The points contradict the depth map: what is nearer in it is said to be farther",

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_MAP = "inferno"
-# sRGB at equal distances, from the farthest to the nearest. The points of inferno and viridis are those of
+# sRGB at equal distances, from the farthest to the nearest. The points of inferno, viridis and magma are those of
 # N. Smith, S. van der Walt and E. Firing (CC0; perceptually uniform, their lightness rises steadily); turbo's
 # are of A. Mikhailov's map, which tells more depths apart but is brightest in the middle.
 COLOUR_MAPS = {
     "inferno": "000004 1b0c42 4b0c6b 781c6d a52c60 cf4446 ed6925 fb9a06 f7d03c fcffa4",
     "viridis": "440154 482878 3e4a89 31688e 26828e 1f9e89 35b779 6dcd59 b4de2c fde725",
+    "magma": "000004 180f3d 440f76 721f81 9e2f7f cd4071 f1605d fd9668 feca8d fcfdbf",
     "turbo": "30123b 4662d7 36aaf9 1ae4b6 72fe5e c7ef34 faba39 f66b19 cb2a04 7a0403",
     "grey": "000000 ffffff",
 }

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from .calibration import Calibration, fit
+from .calibration import Calibration
 from .camera import Camera
 from .colours import DEFAULT_MAP, coloured
 from .errors import UsageError
+from .known_points import KnownPoints
 from .pixels import Pixels
 from .ranges import shown_range, value_range
 
@@ -219,30 +220,35 @@ class Depth:
         return distances, f"nearest = 1, farthest = {ratio:g} (assumed)"
 
     def calibrated(
-        self, points: Mapping[tuple[float, float], float] | Calibration, far: float | None = None
+        self,
+        points: Mapping[tuple[float, float], float] | KnownPoints | Calibration,
+        far: float | None = None,
     ) -> Depth:
         """Return the same map with a calibration, so that `metres` knows them.
 
         Parameters
         ----------
-        points : mapping or Calibration
+        points : mapping, KnownPoints or Calibration
             Metres along the optical axis by (x, y): column and row of a pixel, from (0, 0) at the top left. Or a
-            calibration that is known already, of the same model and camera.
+            calibration that is known already.
         far : float, optional
             Metres of the farthest that the picture shows; with it one point will do.
 
         Raises
         ------
         UsageError
-            When a point lies outside of the picture, or the points contradict the map or each other.
+            When the map is metric already, a point lies outside the picture or in the sky, or the points contradict
+            the map or each other; see `KnownPoints.calibrate`.
         """
-        if isinstance(points, Calibration):
-            return replace(self, calibration=points)
-        inverse = self.inverse_depth
-        known = [(inverse[int(y), int(x)], metres) for (x, y), metres in points.items()]
-        if far is not None:
-            known.append((np.float32(shown_range(inverse)[0]), far))
-        return replace(self, calibration=fit(*np.array(known, np.float64).reshape(-1, 2).T))
+        if self.kind == METRIC:
+            raise UsageError("This map is in metres already", self.name or self.model, "Use it as it is.")
+        if not isinstance(points, Calibration):
+            known = points if isinstance(points, KnownPoints) else KnownPoints.of(points, far)
+            try:
+                points = known.calibrate(self.inverse_depth)
+            except UsageError as error:
+                raise UsageError(error.what, error.where or self.name, error.remedy) from error
+        return replace(self, calibration=points)
 
     def with_camera(
         self, camera: Camera | None = None, *, fov: float | None = None, focal: float | None = None
@@ -321,6 +327,31 @@ class Depth:
 
         return save(self, path, outputs, options)
 
+    @property
+    def meaning(self) -> str:
+        """What the values are, in a line: the kind, the unit, and which end is near."""
+        unit, nearest = " in metres" if self.kind == METRIC else "", self._nearest
+        return f"{self.kind}{unit}, {nearest} = nearest"
+
+    @property
+    def _nearest(self) -> str:
+        return "largest value" if self.kind == RELATIVE_INVERSE else "smallest value"
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Depth:
+        """Read an NPZ file that `save` wrote: the same `Depth` again.
+
+        Raises
+        ------
+        UnrecognisedFile
+            When it is no such file, or is damaged.
+        FileError
+            When it cannot be read.
+        """
+        from .outputs.npz import load
+
+        return load(path)
+
     def facts(self) -> dict[str, Any]:
         """Return what the numbers mean, as builtins: what every file of it says, and ``depthmap inspect`` prints.
 
@@ -330,7 +361,7 @@ class Depth:
         return {
             "software": f"depthmap {__version__}",
             "kind": self.kind,
-            "nearest": "largest value" if self.kind == RELATIVE_INVERSE else "smallest value",
+            "nearest": self._nearest,
             "units": "metres" if self.kind == METRIC else "none",
             "minimum": low if low == low else None,
             "maximum": high if high == high else None,
@@ -339,6 +370,7 @@ class Depth:
             "model": self.model,
             "sha256": self.sha256,
             "engine": self.engine,
+            "source": self.source,
             "picture": self.picture._asdict(),
         }
 

@@ -22,6 +22,7 @@
     │   ├── DigestMismatch            the bytes are not the published ones
     │   └── Cancelled                 somebody ended it; it can go on from where it was
     ├── EngineUnavailable             an engine that is not installed, or does not run the model as torch does
+    ├── MissingExtra                  a package is missing that an extra of depthmap installs
     └── ImageError                    a picture that cannot be read
 
 Each carries ``what``, ``where`` and ``remedy``; ``str()`` joins them. All can be pickled, so that they cross
@@ -158,6 +159,10 @@ class Cancelled(DownloadError):
 
 class EngineUnavailable(DepthmapError):
     """An engine that was asked for is not installed, has no artefact of the model, or does not run it as torch does."""
+
+
+class MissingExtra(DepthmapError):
+    """A package is missing that one of depthmap's extras installs."""
 
 
 class ImageError(DepthmapError):

@@ -6,6 +6,7 @@ import click
 
 from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
+from .measuring import Measures, measuring
 from .session import Session, with_session
 
 
@@ -22,6 +23,7 @@ from .session import Session, with_session
     show_default=True,
     help="Pictures of one size in a forward pass.",
 )
+@measuring
 @estimating
 @with_session
 def batch(
@@ -32,6 +34,7 @@ def batch(
     overwrite: bool,
     batch_size: int,
     choice: Choice,
+    measures: Measures,
     formats: tuple[str, ...],
 ) -> int:
     """Estimate the depth of all pictures in directories.
@@ -68,6 +71,7 @@ def batch(
             overwrite=overwrite,
             batch_size=batch_size,
             allow_private=session.allow_private,
+            finish=measures.finish,
             notify=notify,
         )
     status = closing(session, choice, summary, len(jobs))

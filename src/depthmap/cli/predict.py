@@ -14,6 +14,7 @@ from ..fetching import hide_login, is_url
 from ..outputs import OUTPUTS
 from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
+from .measuring import Measures, measuring
 from .session import Session, with_session
 
 if TYPE_CHECKING:
@@ -29,10 +30,16 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Directory, by default this one; or for one picture a file, or - for stdout.",
 )
+@measuring
 @estimating
 @with_session
 def predict(
-    session: Session, images: tuple[str, ...], out: str, choice: Choice, formats: tuple[str, ...]
+    session: Session,
+    images: tuple[str, ...],
+    out: str,
+    choice: Choice,
+    measures: Measures,
+    formats: tuple[str, ...],
 ) -> int:
     """Estimate the depth of pictures: photo.jpg gives photo_depth.png (16 bits)
     and photo_colour.png.
@@ -50,6 +57,7 @@ def predict(
         lambda: choice.make(session, len(jobs)),
         overwrite=True,
         allow_private=session.allow_private,
+        finish=measures.finish,
         notify=None if len(jobs) == 1 else lambda r: announce(session, r),
     )
     if len(jobs) == 1 and summary.results:

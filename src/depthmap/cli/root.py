@@ -23,6 +23,7 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     table={
         "predict": ("predict:predict", "Estimate the depth of pictures."),
         "batch": ("batch:batch", "Estimate the depth of all pictures in directories."),
+        "inspect": ("inspecting:inspect", "Say what the numbers in a depth file mean."),
         "serve": ("serve:serve", "Answer over HTTP on this machine."),
         "models": ("models:models", "List, fetch, check and remove models."),
         "setup": ("setup:setup", "Fetch models, and see that they load."),

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from .base import Output
 from .colour import Colour
+from .exr import Exr
 from .npy import Npy
+from .npz import Npz
 from .options import Options
 from .pfm import Pfm
 from .png16 import Png16
 from .side_by_side import SideBySide
+from .tiff import Rgbd, Tiff
 
 if TYPE_CHECKING:
     from ..depth import Depth
@@ -27,16 +30,21 @@ __all__ = [
     "Output",
     "Options",
     "Colour",
+    "Exr",
     "Npy",
+    "Npz",
     "Pfm",
     "Png16",
+    "Rgbd",
     "SideBySide",
+    "Tiff",
     "require",
     "save",
 ]
 
 OUTPUTS: dict[str, Output] = {
-    output.name: output for output in (Png16(), Colour(), Npy(), Pfm(), SideBySide())
+    output.name: output
+    for output in (Png16(), Colour(), Npy(), Npz(), Pfm(), Tiff(), Exr(), Rgbd(), SideBySide())
 }
 """Every output by its name; where several share a file name's ending, the first is meant by it."""
 
@@ -67,7 +75,7 @@ def save(
     depth
         As an estimator gives it; an array becomes one by `depthmap.Depth`.
     path
-        Without ``outputs`` the file, whose ending (.png, .npy, .pfm) says what is written. Else a stem, to
+        Without ``outputs`` the file, whose ending (.png, .npy, .tiff, ...) says what is written. Else a stem, to
         which each output appends its suffix: "photo" gives "photo_depth.png"; a path that already has the
         ending of a single output is that file.
     outputs

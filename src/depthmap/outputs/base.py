@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from abc import ABC, abstractmethod
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from ..errors import UsageError
@@ -27,6 +31,8 @@ class Output(ABC):
     about: ClassVar[str]
     """One line for listings."""
     needs_picture: ClassVar[bool] = False
+    has_sidecar: ClassVar[bool] = False
+    """The format has no place for `Depth.facts`: they go to a .json file beside it."""
 
     def write(self, target: Target, depth: Depth, options: Options | None = None) -> None:
         """Write a depth map to a path or a binary stream, whole or not at all.
@@ -47,13 +53,37 @@ class Output(ABC):
             When the output needs the picture and the depth has none, or an option is out of range.
         ExportError, InsufficientDiskSpace
             When the target cannot be written.
+        MissingExtra
+            When the output needs a package that is not installed.
         """
         if self.needs_picture and depth.pixels is None:
             raise UsageError(
                 f"The output {self.name!r} needs the picture", remedy="Give it: depth.with_picture(...)."
             )
-        publish(target, partial(self.encode, depth=depth, options=options or Options()))
+        encode = partial(self.encode, depth=depth, options=options or Options())
+        sidecar = sidecar_of(target) if self.has_sidecar else None
+        if sidecar is None:
+            publish(target, encode)
+            return
+        with contextlib.suppress(OSError):  # killed in between, no file lies beside the facts of another
+            sidecar.unlink()
+        publish(target, encode)
+        publish(sidecar, lambda stream: _write_json(stream, depth))
 
     @abstractmethod
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write a depth map to a binary stream, which may be unable to seek."""
+
+
+def sidecar_of(target: Target) -> Path | None:
+    """Return where the facts of a file lie that has no place for them; None beside a stream or a device."""
+    if not isinstance(target, (str, PathLike)):
+        return None
+    path = Path(target)
+    if path.exists() and not path.is_file():
+        return None
+    return path.with_name(path.name + ".json")
+
+
+def _write_json(stream: IO[bytes], depth: Depth) -> None:
+    stream.write(json.dumps(depth.facts(), indent=2).encode() + b"\n")

@@ -16,6 +16,7 @@ class Npy(Output):
 
     name = "npy"
     suffix = "_depth.npy"
+    has_sidecar = True
     about = "float32 NumPy array, the values as they are"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

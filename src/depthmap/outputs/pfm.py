@@ -20,6 +20,7 @@ class Pfm(Output):
 
     name = "pfm"
     suffix = "_depth.pfm"
+    has_sidecar = True
     about = "float32 portable float map, the values as they are"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

@@ -38,5 +38,5 @@ def labels(description: str, depth: Depth) -> dict[str, str]:
         "Model": depth.model or "unknown",
         "Minimum": repr(low),
         "Maximum": repr(high),
-        "depthmap": json.dumps(depth.facts()),
+        "depthmap": json.dumps({**depth.facts(), "pixels": description}),
     }

@@ -1,0 +1,167 @@
+"""The options by which depth gets metres and a camera."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from ..camera import Camera
+from ..errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from ..depth import Depth
+    from ..known_points import KnownPoints
+
+_Points = tuple[tuple[float, float, float], ...]
+
+
+def _points(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> _Points:
+    """Read X,Y=METRES."""
+    points = []
+    for value in values:
+        place, _, metres = value.partition("=")
+        try:
+            x, y = map(float, place.split(","))
+            points.append((x, y, float(metres.removesuffix("m"))))
+        except ValueError:
+            hint = f"{value!r} is not X,Y=METRES, such as 320,240=1.5"
+            raise click.BadParameter(hint, ctx, parameter) from None
+    return tuple(points)
+
+
+_OPTIONS = (
+    click.option(
+        "--calibrate",
+        "points",
+        multiple=True,
+        callback=_points,
+        metavar="X,Y=METRES",
+        help="A point whose distance you know: column, row, metres. Give two or more; the files then hold metres.",
+    ),
+    click.option(
+        "--far", type=float, metavar="METRES", help="How far the farthest is; with it one point is enough."
+    ),
+    click.option(
+        "--calibration",
+        "file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="With --calibrate, save the points there; without it, use the points saved there.",
+    ),
+    click.option(
+        "--fov",
+        type=float,
+        metavar="DEGREES",
+        help="Field of view across the width, for 3D; by default from EXIF, else 60 across the longer side.",
+    ),
+    click.option(
+        "--focal",
+        type=float,
+        metavar="MM",
+        help="Instead of --fov: focal length in millimetres, as on a 35 mm camera.",
+    ),
+)
+
+
+def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options; it gets a `Measures`."""
+
+    @functools.wraps(function)
+    def measured(
+        *args: Any,
+        points: _Points,
+        far: float | None,
+        file: Path | None,
+        fov: float | None,
+        focal: float | None,
+        **options: Any,
+    ) -> Any:
+        if fov is not None and focal is not None:
+            raise click.UsageError("Give --fov or --focal, not both.")
+        if fov is not None:
+            Camera.from_fov(fov, 1, 1)  # refuses what is out of range before a model is loaded
+        if focal is not None:
+            Camera.from_focal(focal, 1, 1)
+        if far is not None and not points:
+            raise click.UsageError("--far needs a point beside it: --calibrate X,Y=METRES.")
+        known = _known(points, far) if points else _read(file) if file else None
+        measures = Measures(known, file if points else None, fov, focal)
+        return function(*args, measures=measures, **options)
+
+    decorated: Callable[..., Any] = measured
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+@dataclass
+class Measures:
+    """What is known of the camera and of distances, for every picture of a command."""
+
+    known: KnownPoints | None
+    save_as: Path | None
+    """Where the points go once they fit a picture."""
+    fov: float | None
+    focal: float | None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def finish(self, depth: Depth) -> Depth:
+        """Return the depth with its camera, and in metres where points are known.
+
+        Raises
+        ------
+        UsageError
+            When a number is out of range or the points do not fit the picture.
+        ExportError, InsufficientDiskSpace
+            When the points cannot be saved.
+        """
+        if self.fov is not None or self.focal is not None:
+            depth = depth.with_camera(fov=self.fov, focal=self.focal)
+            source = "--fov" if self.focal is None else "--focal"
+            depth = replace(depth, camera=replace(depth.intrinsics, source=source))
+        if self.known is None:
+            return depth
+        depth = depth.calibrated(self.known)
+        with self._lock:
+            if self.save_as:
+                _write(self.save_as, replace(self.known, size=(depth.width, depth.height)))
+                self.save_as = None
+        return depth.metric()
+
+
+def _known(points: _Points, far: float | None) -> KnownPoints:
+    from ..known_points import KnownPoints, Point
+
+    return KnownPoints(tuple(Point(*point) for point in points), far)
+
+
+def _write(file: Path, known: KnownPoints) -> None:
+    from ..outputs.publishing import publish
+
+    def encode(stream: IO[bytes]) -> None:
+        stream.write(json.dumps(known.as_dict(), indent=2).encode() + b"\n")
+
+    publish(file, encode)
+
+
+def _read(file: Path) -> KnownPoints:
+    from ..known_points import KnownPoints
+
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(
+            f"The calibration cannot be read: {error.strerror}",
+            file,
+            "Make it with --calibrate X,Y=METRES ... --calibration FILE.",
+        ) from error
+    except ValueError as error:
+        raise UsageError("This is no calibration: it is not JSON", file, "Name the right file.") from error
+    return KnownPoints.from_dict(data)

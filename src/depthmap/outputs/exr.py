@@ -1,0 +1,44 @@
+"""OpenEXR files, for Blender, Nuke and other programs of film."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ..extras import extra
+from .base import Output
+
+if TYPE_CHECKING:
+    from ..depth import Depth
+    from .options import Options
+
+
+class Exr(Output):
+    """The values as they are, float32, packed without loss.
+
+    Metres are in the channel Z, which compositors take for depth; relative values are in Y, which is shown as grey.
+    The attribute ``depthmap`` holds the facts as JSON, ``comments`` a sentence.
+    """
+
+    name = "exr"
+    suffix = "_depth.exr"
+    about = "float32 OpenEXR, the values as they are"
+
+    def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
+        """Write the file."""
+        from ..depth import METRIC
+
+        exr = extra("OpenEXR", "exr", "EXR files")
+        header = {
+            "compression": exr.ZIP_COMPRESSION,
+            "type": exr.scanlineimage,
+            "comments": depth.meaning,
+            "depthmap": json.dumps(depth.facts()),
+        }
+        channels = {"Z" if depth.kind == METRIC else "Y": depth.masked}
+        with tempfile.TemporaryDirectory() as folder:  # OpenEXR's Python writes to paths alone
+            path = Path(folder, "depth.exr")
+            exr.File(header, channels).write(str(path))
+            stream.write(path.read_bytes())

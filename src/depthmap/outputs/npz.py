@@ -1,0 +1,90 @@
+"""NumPy archives: all of a `Depth` in one file, and back."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from os import PathLike
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ..errors import FileError, UnrecognisedFile, UsageError
+from .base import Output
+
+if TYPE_CHECKING:
+    from ..depth import Depth
+    from .options import Options
+
+
+class Npz(Output):
+    """All of a `Depth`: ``values``, ``valid`` and ``pixels`` where it has them, and ``facts`` as JSON.
+
+    ``numpy.load`` reads it, and ``depthmap.Depth.load`` gives the `Depth` back.
+    """
+
+    name = "npz"
+    suffix = "_depth.npz"
+    about = "NumPy archive of the values, the picture and what they mean"
+
+    def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
+        """Write the file; unpacked, since float maps hardly shrink."""
+        import numpy as np
+
+        arrays: dict[str, Any] = {"values": depth.values, "valid": depth.valid, "pixels": depth.pixels}
+        facts = np.array(json.dumps(depth.facts()))
+        np.savez(stream, facts=facts, **{name: array for name, array in arrays.items() if array is not None})
+
+
+def load(path: str | PathLike[str]) -> Depth:
+    """Read what `Npz` wrote.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When the file is no such archive, or is damaged.
+    FileError
+        When it cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {
+                name: archive[name] for name in ("values", "valid", "pixels", "facts") if name in archive
+            }
+        return _depth(arrays)
+    except FileNotFoundError as error:
+        raise FileError("There is no such file", path, "Check the path.") from error
+    except (PermissionError, IsADirectoryError) as error:
+        raise FileError(f"The file cannot be read: {error.strerror}", path, "Check the path.") from error
+    except (ValueError, KeyError, TypeError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise _not_ours(path, error) from error
+    except UsageError as error:
+        raise _not_ours(path, error) from error
+
+
+def _not_ours(path: str | PathLike[str], error: Exception) -> UnrecognisedFile:
+    what = f"This is not an NPZ file that depthmap wrote: {error}"
+    return UnrecognisedFile(what, Path(path), "'depthmap inspect' says what it is.")
+
+
+def _depth(arrays: dict[str, Any]) -> Depth:
+    from ..calibration import Calibration
+    from ..camera import Camera
+    from ..depth import Depth
+
+    facts = json.loads(str(arrays["facts"]))
+    camera, calibration = facts["camera"], facts["calibration"]
+    return Depth(
+        arrays["values"],
+        facts["kind"],
+        arrays.get("valid"),
+        Camera.from_dict(camera) if camera["source"] != "assumed" else None,
+        Calibration.from_dict(calibration) if calibration else None,
+        facts["model"],
+        facts["sha256"],
+        facts["engine"],
+        facts["source"],
+        facts["picture"]["name"],
+        arrays.get("pixels"),
+    )
