@@ -21,6 +21,7 @@
     │   ├── NetworkTimeout            "Network timeout"
     │   ├── DigestMismatch            the bytes are not the published ones
     │   └── Cancelled                 somebody ended it; it can go on from where it was
+    ├── MissingExtra                  an output that needs a package which is not installed
     ├── EngineUnavailable             an engine that is not installed, or does not run the model as torch does
     └── ImageError                    a picture that cannot be read
 
@@ -158,6 +159,10 @@ class Cancelled(DownloadError):
 
 class EngineUnavailable(DepthmapError):
     """An engine that was asked for is not installed, has no artefact of the model, or does not run it as torch does."""
+
+
+class MissingExtra(DepthmapError):
+    """An output needs a package that is not installed; the remedy names the extra of depthmap that brings it."""
 
 
 class ImageError(DepthmapError):

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .anaglyph import Anaglyph
 from .base import Output
 from .colour import Colour
+from .glb import Glb
+from .normal import Normal
 from .npy import Npy
 from .options import Options
 from .pfm import Pfm
+from .ply import Ply
 from .png16 import Png16
 from .side_by_side import SideBySide
+from .stereo import Stereo
 
 if TYPE_CHECKING:
     from ..depth import Depth
@@ -26,17 +31,34 @@ __all__ = [
     "OUTPUTS",
     "Output",
     "Options",
+    "Anaglyph",
     "Colour",
+    "Glb",
+    "Normal",
     "Npy",
     "Pfm",
+    "Ply",
     "Png16",
     "SideBySide",
+    "Stereo",
     "require",
     "save",
 ]
 
 OUTPUTS: dict[str, Output] = {
-    output.name: output for output in (Png16(), Colour(), Npy(), Pfm(), SideBySide())
+    output.name: output
+    for output in (
+        Png16(),
+        Colour(),
+        Npy(),
+        Pfm(),
+        SideBySide(),
+        Ply(),
+        Glb(),
+        Normal(),
+        Stereo(),
+        Anaglyph(),
+    )
 }
 """Every output by its name; where several share a file name's ending, the first is meant by it."""
 
