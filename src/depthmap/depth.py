@@ -321,8 +321,8 @@ class Depth:
         """
         from .geometry import normals, smoothed
 
-        facing = normals(self.distances(ratio)[0], self.intrinsics)
-        return smoothed(facing, max(self.values.shape) // 150)
+        distances = self.distances(ratio)[0]
+        return smoothed(normals(distances, self.intrinsics), distances, max(distances.shape) // 150)
 
     def stereo(self, eyes: float = EYES) -> Stereo:
         """Return what a ``left`` and a ``right`` eye see, sRGB uint8 (H, W, 3) each.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..outputs import Options
 from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
 from .session import Session, with_session
@@ -33,6 +34,7 @@ def batch(
     batch_size: int,
     choice: Choice,
     formats: tuple[str, ...],
+    options: Options,
 ) -> int:
     """Estimate the depth of all pictures in directories.
 
@@ -69,6 +71,7 @@ def batch(
             batch_size=batch_size,
             allow_private=session.allow_private,
             notify=notify,
+            options=options,
         )
     status = closing(session, choice, summary, len(jobs))
     if session.json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..fetching import hide_login, is_url
-from ..outputs import OUTPUTS
+from ..outputs import OUTPUTS, Options
 from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
 from .session import Session, with_session
@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 @estimating
 @with_session
 def predict(
-    session: Session, images: tuple[str, ...], out: str, choice: Choice, formats: tuple[str, ...]
+    session: Session,
+    images: tuple[str, ...],
+    out: str,
+    choice: Choice,
+    formats: tuple[str, ...],
+    options: Options,
 ) -> int:
     """Estimate the depth of pictures: photo.jpg gives photo_depth.png (16 bits)
     and photo_colour.png.
@@ -51,6 +56,7 @@ def predict(
         overwrite=True,
         allow_private=session.allow_private,
         notify=None if len(jobs) == 1 else lambda r: announce(session, r),
+        options=options,
     )
     if len(jobs) == 1 and summary.results:
         if error := summary.results[0].error:
