@@ -21,7 +21,7 @@ from .pixels import Pixels
 from .ranges import shown_range, value_range
 
 if TYPE_CHECKING:
-    from .geometry import PointCloud
+    from .geometry import Mesh, PointCloud, Stereo
     from .images import Picture
     from .outputs import Options
 
@@ -32,6 +32,8 @@ METRIC = "metric depth"
 RELATIVE = "relative depth"
 KINDS = (RELATIVE_INVERSE, METRIC, RELATIVE)
 """What values may be: inverse depth up to scale and shift, metres, or depth up to scale."""
+EYES = 2.5
+"""How far the nearest is shifted against the farthest between the views of two eyes, in percent of the width."""
 RATIO = 10.0
 """How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known."""
 
@@ -305,6 +307,46 @@ class Depth:
             None if self.pixels is None else self.rgb[seen],
             units,
         )
+
+    def mesh(self, ratio: float = RATIO) -> Mesh:
+        """Return the surface that the picture shows: ``vertices``, ``faces``, ``uv`` in the picture, and ``units``.
+
+        Axes are those of `points`. The surface is cut where one object hides another, and edges that a network blurs
+        are made steps; so vertices there differ from `points`. See `distances` for ``ratio``.
+        """
+        from .geometry import mesh
+
+        distances, units = self.distances(ratio)
+        return mesh(distances, self.intrinsics, units)
+
+    def normals(self, ratio: float = RATIO) -> Float32:
+        """Return which way each pixel's surface faces: unit vectors, float32 (H, W, 3), NaN where unknown.
+
+        Axes are those of `points`; (0, 0, 1) faces the viewer. Ripples of a few pixels are smoothed, corners are not.
+        See `distances` for ``ratio``.
+        """
+        from .geometry import normals, smoothed
+
+        distances = self.distances(ratio)[0]
+        return smoothed(normals(distances, self.intrinsics), distances, max(distances.shape) // 150)
+
+    def stereo(self, eyes: float = EYES) -> Stereo:
+        """Return what a ``left`` and a ``right`` eye see, sRGB uint8 (H, W, 3) each.
+
+        ``eyes`` is how far the nearest is shifted against the farthest, in percent of the width.
+
+        Raises
+        ------
+        UsageError
+            When this depth came without its picture, or ``eyes`` does not lie between 0 and 20.
+        """
+        from .geometry import stereo
+
+        if not 0 <= eyes <= 20:
+            raise UsageError(
+                "The shift between the eyes lies between 0 and 20 % of the width", eyes, f"Usual is {EYES:g}."
+            )
+        return stereo(self.rgb, self.inverse_depth, eyes)
 
     def colour(self, colours: str = DEFAULT_MAP) -> NDArray[np.uint8]:
         """Return inverse depth in colours, sRGB uint8 (H, W, 3).

@@ -93,7 +93,9 @@ def test_a_file_size_limit_is_too_little_space_and_leaves_nothing(tmp_path):
     from depthmap.errors import InsufficientDiskSpace
     from depthmap.outputs import OUTPUTS
 
-    noise = Depth(numpy.random.default_rng(0).random((300, 300)), pixels=numpy.zeros((300, 300, 3), "u1"))
+    random = numpy.random.default_rng(0)
+    pixels = random.integers(0, 256, (300, 300, 3), "u1")
+    noise = Depth(random.random((300, 300)) + 1, "metric depth", pixels=pixels)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
     for output in OUTPUTS.values():
         try:

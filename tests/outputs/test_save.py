@@ -17,7 +17,10 @@ DEPTH = Depth(np.arange(12, dtype=np.float32).reshape(3, 4), pixels=PICTURE)
 
 
 def test_the_table_names_the_outputs_with_different_suffixes():
-    assert list(OUTPUTS) == ["png16", "colour", "npy", "pfm", "side-by-side"]
+    assert list(OUTPUTS) == [
+        *("png16", "colour", "npy", "pfm", "side-by-side"),
+        *("ply", "glb", "normal", "stereo", "anaglyph"),
+    ]
     assert len({output.suffix for output in OUTPUTS.values()}) == len(OUTPUTS)
     for name, output in OUTPUTS.items():
         assert isinstance(output, Output)
@@ -26,12 +29,19 @@ def test_the_table_names_the_outputs_with_different_suffixes():
 
 
 def test_listing_the_outputs_loads_no_numpy():
-    code = "import sys, depthmap.outputs; sys.exit(bool({'numpy', 'PIL', 'torch'} & set(sys.modules)))"
+    code = "import sys, depthmap.outputs; sys.exit(bool({'numpy', 'PIL', 'torch', 'trimesh'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
-    ("file", "magic"), [("a.png", b"\x89PNG"), ("a.NPY", b"\x93NUMPY"), ("a.pfm", b"Pf\n")]
+    ("file", "magic"),
+    [
+        ("a.png", b"\x89PNG"),
+        ("a.NPY", b"\x93NUMPY"),
+        ("a.pfm", b"Pf\n"),
+        ("a.ply", b"ply\n"),
+        ("a.glb", b"glTF"),
+    ],
 )
 def test_the_ending_of_a_path_says_what_is_written(file, magic, tmp_path):
     assert save(DEPTH, tmp_path / file) == [tmp_path / file]
@@ -46,6 +56,11 @@ def test_a_stem_and_names_give_one_file_each(tmp_path):
         "photo.v2_depth.npy",
         "photo.v2_depth.pfm",
         "photo.v2_side.png",
+        "photo.v2_points.ply",
+        "photo.v2_mesh.glb",
+        "photo.v2_normal.png",
+        "photo.v2_stereo.png",
+        "photo.v2_anaglyph.png",
     ]
     assert [path.name for path in written] == names
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..outputs import Options
 from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
 from .measuring import Measures, measuring
@@ -36,6 +37,7 @@ def batch(
     choice: Choice,
     measures: Measures,
     formats: tuple[str, ...],
+    options: Options,
 ) -> int:
     """Estimate the depth of all pictures in directories.
 
@@ -73,6 +75,7 @@ def batch(
             allow_private=session.allow_private,
             finish=measures.finish,
             notify=notify,
+            options=options,
         )
     status = closing(session, choice, summary, len(jobs))
     if session.json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..engines import ENGINES, TORCH
-from ..outputs import OUTPUTS
+from ..outputs import OUTPUTS, Options
 from .output import count, seconds_text
 from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model, keep
 
@@ -57,6 +57,22 @@ _OPTIONS = (
         help="By default DEPTHMAP_MODEL, else the most accurate that is cached, else the embedded one.",
     ),
     click.option(
+        "--ratio",
+        type=click.FloatRange(min=1, min_open=True),
+        default=10.0,
+        show_default=True,
+        metavar="R",
+        help="In 3D (ply, glb, normal) the farthest is R times as far as the nearest, where no metres are known.",
+    ),
+    click.option(
+        "--eyes",
+        type=click.FloatRange(0, 20),
+        default=2.5,
+        show_default=True,
+        metavar="PERCENT",
+        help="How deep stereo and anaglyph are: the shift between the two views, in % of the width.",
+    ),
+    click.option(
         "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one."
     ),
     click.option(
@@ -86,14 +102,25 @@ _OPTIONS = (
 
 
 def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of the model and the outputs; it gets a `Choice` for the former."""
+    """Give a command the options of the model and the outputs; it gets a `Choice` for the former.
+
+    How the outputs are to look comes as `Options`.
+    """
 
     @functools.wraps(function)
     def chosen(
-        *args: Any, model: str, device: str, engine: str, no_cache: bool, verify: bool, **options: Any
+        *args: Any,
+        model: str,
+        device: str,
+        engine: str,
+        no_cache: bool,
+        verify: bool,
+        ratio: float,
+        eyes: float,
+        **others: Any,
     ) -> Any:
         choice = Choice(model, device, engine, not no_cache, verify)
-        return function(*args, choice=choice, **options)
+        return function(*args, choice=choice, options=Options(ratio=ratio, eyes=eyes), **others)
 
     decorated: Callable[..., Any] = chosen
     for option in reversed(_OPTIONS):

@@ -111,7 +111,7 @@ _FACTS: dict[str, Callable[[Facts], str]] = {
     "kind": lambda facts: f"{facts['kind']}, {facts['nearest']} = nearest",
     "pixels": lambda facts: str(facts["pixels"]),
     "range": _range,
-    "3D units": lambda facts: str(facts["space"]["units"]),
+    "coordinates": lambda facts: f"{facts['coordinates']}; {facts['axes']}",
     "calibration": _calibration,
     "camera": _camera,
     "model": _model,

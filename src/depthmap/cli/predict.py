@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..fetching import hide_login, is_url
-from ..outputs import OUTPUTS
+from ..outputs import OUTPUTS, Options
 from . import stdin
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
 from .measuring import Measures, measuring
@@ -40,6 +40,7 @@ def predict(
     choice: Choice,
     measures: Measures,
     formats: tuple[str, ...],
+    options: Options,
 ) -> int:
     """Estimate the depth of pictures: photo.jpg gives photo_depth.png (16 bits)
     and photo_colour.png.
@@ -59,6 +60,7 @@ def predict(
         allow_private=session.allow_private,
         finish=measures.finish,
         notify=None if len(jobs) == 1 else lambda r: announce(session, r),
+        options=options,
     )
     if len(jobs) == 1 and summary.results:
         if error := summary.results[0].error:

@@ -159,9 +159,8 @@ def _glb(path: Path) -> Content:
 
 def _extras(document: Mapping[str, Any]) -> Iterator[object]:
     """Yield what may be facts of ours in a glTF document, as text."""
-    for part in (document.get("asset", {}), *document.get("scenes", []), *document.get("meshes", [])):
-        entry = part.get("extras", {}).get("depthmap") if isinstance(part.get("extras"), dict) else None
-        yield entry if isinstance(entry, str) else json.dumps(entry)
+    for part in (document.get("asset", {}), *document.get("scenes", [])):
+        yield json.dumps(part.get("extras"))
 
 
 def _ply(path: Path) -> Content:

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .anaglyph import Anaglyph
 from .base import Output
 from .colour import Colour
 from .exr import Exr
+from .glb import Glb
+from .normal import Normal
 from .npy import Npy
 from .npz import Npz
 from .options import Options
 from .pfm import Pfm
+from .ply import Ply
 from .png16 import Png16
 from .side_by_side import SideBySide
+from .stereo import Stereo
 from .tiff import Rgbd, Tiff
 
 if TYPE_CHECKING:
@@ -29,22 +34,42 @@ __all__ = [
     "OUTPUTS",
     "Output",
     "Options",
+    "Anaglyph",
     "Colour",
     "Exr",
+    "Glb",
+    "Normal",
     "Npy",
     "Npz",
     "Pfm",
+    "Ply",
     "Png16",
     "Rgbd",
     "SideBySide",
     "Tiff",
+    "Stereo",
     "require",
     "save",
 ]
 
 OUTPUTS: dict[str, Output] = {
     output.name: output
-    for output in (Png16(), Colour(), Npy(), Npz(), Pfm(), Tiff(), Exr(), Rgbd(), SideBySide())
+    for output in (
+        Png16(),
+        Colour(),
+        Npy(),
+        Npz(),
+        Pfm(),
+        Tiff(),
+        Exr(),
+        Rgbd(),
+        Ply(),
+        Glb(),
+        Normal(),
+        SideBySide(),
+        Stereo(),
+        Anaglyph(),
+    )
 }
 """Every output by its name; where several share a file name's ending, the first is meant by it."""
 

@@ -15,7 +15,10 @@ class Options:
         A name of `depthmap.colours.COLOUR_MAPS`.
     ratio : float
         How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known.
+    eyes : float
+        How far the nearest is shifted against the farthest between the views of two eyes, in percent of the width.
     """
 
     colours: str = "inferno"
     ratio: float = 10.0
+    eyes: float = 2.5

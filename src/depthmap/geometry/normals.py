@@ -1,0 +1,103 @@
+"""Which way the surface faces that each pixel shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera import Camera
+from .edges import TEAR, inverse_of, joined, jumps
+
+Float32 = NDArray[np.float32]
+
+_ALIKE = np.float32(np.cos(np.radians(60)))  # directions farther apart than this are of different surfaces
+_JUMP = 4  # a step across an edge is that much worse than one before or after which the surface bends
+_SMALL = np.float32(5e-4)  # what a network's map ripples by, about, from pixel to pixel, as a share
+
+
+def normals(distances: NDArray[Any], camera: Camera) -> Float32:
+    """Return the unit normal of the surface at each pixel, float32 (H, W, 3), on the side that the camera sees.
+
+    x is right, y up, z towards the viewer: (0, 0, 1) faces the camera. NaN where it is unknown: at pixels without a
+    finite distance, and at those that have no neighbour on their own surface, in a row or in a column.
+
+    Parameters
+    ----------
+    distances : array
+        Depth along the optical axis (H, W), in any units.
+    camera : Camera
+        Its intrinsics, in pixels of this map.
+
+    Notes
+    -----
+    Inverse depth of a plane is ``a u + b v + c``, with u and v the directions of the pixel's ray; its normal is
+    ``(-a, -b, c)``. So planes are exact, however slanted, and a slope may be taken to either side: it is taken where
+    the surface goes on smoothly, never across an edge.
+    """
+    inverse = inverse_of(distances)
+    rows, columns = (np.arange(length, dtype=np.float32) for length in inverse.shape)
+    u = (columns - np.float32(camera.cx)) / np.float32(camera.fx)
+    v = (np.float32(camera.cy) - rows[:, None]) / np.float32(camera.fy)
+    a, b = _slope(inverse, 1) * np.float32(camera.fx), _slope(inverse, 0) * np.float32(-camera.fy)
+    facing = np.stack([-a, -b, inverse - a * u - b * v], axis=-1)
+    unit: Float32 = facing / np.linalg.norm(facing, axis=-1, keepdims=True)
+    return unit
+
+
+def _slope(inverse: Float32, axis: int) -> Float32:
+    """Return the change from pixel to pixel along an axis: of the steps before and after, the smoother counts."""
+    ahead = np.moveaxis(inverse, axis, -1)
+    step = np.diff(ahead, axis=-1)
+    jump = np.moveaxis(jumps(inverse, axis), axis, -1)
+    rough = np.where(jump <= TEAR, _JUMP * jump + _SMALL, np.inf)
+    bend = np.nan_to_num(np.abs(np.diff(step, axis=-1)) / ahead[:, 1:-1], nan=0.0)
+    sides = [np.pad(rough, ((0, 0), side), constant_values=np.inf) for side in ((1, 0), (0, 1))]
+    sides[0][:, 2:] += bend
+    sides[1][:, :-2] += bend
+    steps = [np.pad(np.nan_to_num(step), ((0, 0), side)) for side in ((1, 0), (0, 1))]
+    weights = [side**-4 for side in sides]
+    with np.errstate(invalid="ignore"):
+        slope = (steps[0] * weights[0] + steps[1] * weights[1]) / (weights[0] + weights[1])
+    return np.moveaxis(slope, -1, axis)
+
+
+def smoothed(facing: Float32, distances: NDArray[Any], reach: int) -> Float32:
+    """Return unit normals without the ripples of a network's map: each mixed with those around on the same surface.
+
+    Parameters
+    ----------
+    facing : array
+        Unit normals (H, W, 3), NaN where unknown, which they stay.
+    distances : array
+        Depth along the optical axis (H, W), which they are of.
+    reach : int
+        How far to go, in pixels; 0 changes nothing. Corners stay sharp: what faces away by 60 degrees or more counts
+        nothing, and the less it faces away the more it counts.
+    """
+    inverse = inverse_of(distances)
+    together = [joined(inverse, axis) for axis in (0, 1)]
+    distance = 1
+    while distance <= reach:
+        for axis in (0, 1):
+            facing = _mixed(facing, together[axis], axis, distance)
+            near = np.moveaxis(together[axis], axis, 0)
+            together[axis] = np.moveaxis(near[:-distance] & near[distance:], 0, axis)
+        distance *= 2
+    return facing
+
+
+def _mixed(facing: Float32, together: NDArray[np.bool_], axis: int, distance: int) -> Float32:
+    """Return each normal mixed with the two at a distance along an axis."""
+    total = np.nan_to_num(facing)
+    sums, ahead = np.moveaxis(total, axis, 0), np.moveaxis(facing, axis, 0)
+    before, after = ahead[:-distance].copy(), ahead[distance:].copy()
+    alike = np.einsum("...c,...c->...", before, after)
+    weight = np.where(np.moveaxis(together, axis, 0), np.maximum((alike - _ALIKE) / (1 - _ALIKE), 0), 0)
+    weight = np.nan_to_num(weight)[..., None]
+    sums[:-distance] += weight * np.nan_to_num(after)
+    sums[distance:] += weight * np.nan_to_num(before)
+    with np.errstate(invalid="ignore"):
+        unit: Float32 = total / np.linalg.norm(total, axis=-1, keepdims=True)
+    return unit
