@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 
 from depthmap.depth import Depth
 from depthmap.errors import ExportError, InsufficientDiskSpace, UsageError
-from depthmap.outputs import OUTPUTS
+from depthmap.outputs import OUTPUTS, Npy
 from depthmap.outputs.publishing import publish
 
 DEPTH = Depth(np.arange(12, dtype=np.float32).reshape(3, 4), pixels=np.zeros((3, 4, 3), np.uint8))
@@ -33,7 +35,8 @@ def test_files_and_streams_hold_the_same_bytes_and_nothing_else_is_left(name, tm
     OUTPUTS[name].write(path, DEPTH)
     OUTPUTS[name].write(stream, DEPTH)
     assert path.read_bytes() == stream.getvalue()
-    assert list(tmp_path.iterdir()) == [path]
+    beside = [tmp_path / "out.json"] if OUTPUTS[name].has_sidecar else []
+    assert sorted(tmp_path.iterdir()) == [path, *beside]
     assert not stream.closed
 
 
@@ -134,6 +137,20 @@ def test_a_missing_directory_a_file_in_the_path_and_a_directory_are_explained(tm
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_failed_file_of_numbers_is_not_left_beside_the_facts_of_the_earlier_one(tmp_path):
+    path = tmp_path / "a.npy"
+    OUTPUTS["npy"].write(path, DEPTH)
+    assert json.loads((tmp_path / "a.npy.json").read_text())["kind"] == DEPTH.kind
+
+    class Failing(Npy):
+        def encode(self, stream, depth, options):
+            raise OSError(errno.EIO, "it broke")
+
+    with pytest.raises(ExportError):
+        Failing().write(path, DEPTH)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npy"]
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_may_not_be_written_is_explained(tmp_path):
     tmp_path.chmod(0o500)
@@ -156,9 +173,9 @@ def test_files_get_the_mode_that_the_umask_allows(tmp_path):
 
 
 def test_names_as_long_as_the_file_system_allows_are_written(tmp_path):
-    path = tmp_path / ("n" * 251 + ".npy")
-    OUTPUTS["npy"].write(path, DEPTH)
-    assert np.array_equal(np.load(path), DEPTH)
+    path = tmp_path / ("n" * 251 + ".npz")
+    OUTPUTS["npz"].write(path, DEPTH)
+    assert np.array_equal(np.load(path)["values"], DEPTH)
 
 
 def test_a_link_stays_a_link_and_its_file_is_written(tmp_path):

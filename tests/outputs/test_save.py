@@ -18,8 +18,8 @@ DEPTH = Depth(np.arange(12, dtype=np.float32).reshape(3, 4), pixels=PICTURE)
 
 def test_the_table_names_the_outputs_with_different_suffixes():
     assert list(OUTPUTS) == [
-        *("png16", "colour", "npy", "pfm", "side-by-side"),
-        *("ply", "glb", "normal", "stereo", "anaglyph"),
+        *("png16", "colour", "npy", "npz", "pfm", "tiff", "exr", "rgbd"),
+        *("ply", "glb", "normal", "side-by-side", "stereo", "anaglyph"),
     ]
     assert len({output.suffix for output in OUTPUTS.values()}) == len(OUTPUTS)
     for name, output in OUTPUTS.items():
@@ -39,6 +39,9 @@ def test_listing_the_outputs_loads_no_numpy():
         ("a.png", b"\x89PNG"),
         ("a.NPY", b"\x93NUMPY"),
         ("a.pfm", b"Pf\n"),
+        ("a.npz", b"PK\3\4"),
+        ("a.tiff", b"II*\0"),
+        ("a.exr", b"v/1\1"),
         ("a.ply", b"ply\n"),
         ("a.glb", b"glTF"),
     ],
@@ -54,16 +57,21 @@ def test_a_stem_and_names_give_one_file_each(tmp_path):
         "photo.v2_depth.png",
         "photo.v2_colour.png",
         "photo.v2_depth.npy",
+        "photo.v2_depth.npz",
         "photo.v2_depth.pfm",
-        "photo.v2_side.png",
+        "photo.v2_depth.tiff",
+        "photo.v2_depth.exr",
+        "photo.v2_rgbd.tiff",
         "photo.v2_points.ply",
         "photo.v2_mesh.glb",
         "photo.v2_normal.png",
+        "photo.v2_side.png",
         "photo.v2_stereo.png",
         "photo.v2_anaglyph.png",
     ]
     assert [path.name for path in written] == names
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    facts = ["photo.v2_depth.npy.json", "photo.v2_depth.pfm.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, *facts])
 
 
 def test_one_name_and_its_ending_give_that_file(tmp_path):
@@ -73,7 +81,7 @@ def test_one_name_and_its_ending_give_that_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "outputs"), [("a.jpg", None), ("a", None), ("a", ["npy", "exr"]), ("a", "")]
+    ("path", "outputs"), [("a.jpg", None), ("a", None), ("a", ["npy", "gif"]), ("a", "")]
 )
 def test_unknown_names_and_endings_are_refused_before_anything_is_written(path, outputs, tmp_path):
     with pytest.raises(UsageError) as caught:

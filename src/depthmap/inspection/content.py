@@ -124,7 +124,7 @@ def _npy(path: Path) -> Content:
 
 
 def _npz(path: Path) -> Content:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         names = list(archive)
         facts = _facts(str(archive["facts"])) if "facts" in names else None
         name = next((name for name in ("values", "depth") if name in names), names[0] if names else "")

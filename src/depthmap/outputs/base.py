@@ -80,8 +80,9 @@ def sidecar_of(target: Target) -> Path | None:
     if not isinstance(target, (str, PathLike)):
         return None
     path = Path(target)
-    if path.exists() and not path.is_file():
-        return None
+    with contextlib.suppress(OSError):  # the file itself will not be written either, and `publish` says why
+        if path.exists() and not path.is_file():
+            return None
     return path.with_name(path.name + ".json")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import tempfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..extras import extra
@@ -38,7 +37,6 @@ class Exr(Output):
             "depthmap": json.dumps(depth.facts()),
         }
         channels = {"Z" if depth.kind == METRIC else "Y": depth.masked}
-        with tempfile.TemporaryDirectory() as folder:  # OpenEXR's Python writes to paths alone
-            path = Path(folder, "depth.exr")
-            exr.File(header, channels).write(str(path))
-            stream.write(path.read_bytes())
+        buffer = io.BytesIO()  # EXR is written back and forth, which pipes cannot
+        exr.File(header, channels).write(buffer)
+        stream.write(buffer.getbuffer())

@@ -48,7 +48,7 @@ def load(path: str | PathLike[str]) -> Depth:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {
                 name: archive[name] for name in ("values", "valid", "pixels", "facts") if name in archive
             }
