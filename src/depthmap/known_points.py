@@ -68,7 +68,7 @@ class KnownPoints:
             raise UsageError("The farthest is above 0 metres", self.far, "Correct it.")
         if len(self.points) < (2 if self.far is None else 1):
             raise UsageError(
-                f"{len(self.points) or 'No'} point of known distance is too few for metres",
+                f"Metres need two points of known distance, not {len(self.points)}",
                 remedy="Name two at clearly different distances, or one and how far the farthest is (--far).",
             )
 

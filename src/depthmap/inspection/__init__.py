@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -73,7 +74,9 @@ def inspect(path: str | PathLike[str]) -> Inspection:
 
 def _read(reader: Any, file: Path) -> Content:
     try:
-        content: Content = reader(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of damage, and then raises
+            content: Content = reader(file)
     except DepthmapError:
         raise
     except Exception as error:  # on damaged files decoders raise almost anything
