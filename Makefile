@@ -8,7 +8,7 @@ WORKERS ?= 2
 # seconds that `make fuzz` gives each parser
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-all lint format bench faults fuzz clean
+.PHONY: demo test test-all lint format bench faults fuzz gltf clean
 
 demo: $(VENV)/.installed
 	$(BIN)/depthmap predict examples/*.jpg examples/*.png -o demo-output --model Depthmap_Tiny
@@ -38,6 +38,10 @@ faults: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(FUZZ_SECONDS) --folder build/fuzz
+
+# our meshes under the validator of Khronos; needs Node
+gltf: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/outputs/test_3d_outputs.py -k validator
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -49,36 +49,40 @@ class Room(NamedTuple):
         return np.any([other != side for other in around], axis=0)
 
 
-def room(width: int = 160, height: int = 120, fov: float = 65.0) -> Room:
+def room(
+    width: int = 160, height: int = 120, fov: float = 65.0, eye: float = 0.0, sharp: float = 0.0
+) -> Room:
+    """See the room, from ``eye`` metres to the right, where a point ``sharp`` metres away stays at its pixel."""
     camera = Camera.from_fov(fov, width, height)
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    moved = columns - (camera.fx * eye / sharp if sharp else 0)
     rays = np.stack(
-        [(columns - camera.cx) / camera.fx, (camera.cy - rows) / camera.fy, np.full(rows.shape, -1.0)],
-        axis=-1,
+        [(moved - camera.cx) / camera.fx, (camera.cy - rows) / camera.fy, np.full(rows.shape, -1.0)], axis=-1
     )
-    hits = [_plane(rays, np.array(normal, float), at) for _, normal, at in PLANES] + [
-        _box(rays),
-        _sphere(rays),
-    ]
-    metres = np.stack([distance for distance, _ in hits])
-    objects = metres.argmin(axis=0)
+    start = np.array([eye, 0, 0])
+    hits = [_plane(rays, np.array(normal, float), at, start) for _, normal, at in PLANES]
+    hits += [_box(rays, start), _sphere(rays, start)]
+    distances = np.stack([distance for distance, _ in hits])
+    objects, metres = distances.argmin(axis=0), distances.min(axis=0)
     normals = np.take_along_axis(np.stack([n for _, n in hits]), objects[None, ..., None], axis=0)[0]
-    metres = metres.min(axis=0)
+    points = rays * metres[..., None]
     colours = np.array([[150, 120, 90], [90, 120, 150], [160, 160, 120], [200, 60, 40], [60, 160, 60]])
-    light = 0.6 + 0.4 * np.abs(normals @ [0.4, 0.8, 0.45])
+    light = 0.5 + 0.3 * np.abs(normals @ [0.4, 0.8, 0.45]) + 0.2 * np.sin((points + start) @ [9, 7, 5])
     picture = np.clip(colours[objects] * light[..., None], 0, 255).astype(np.uint8)
-    return Room(metres, objects, normals, rays * metres[..., None], picture, camera)
+    return Room(metres, objects, normals, points, picture, camera)
 
 
-def _plane(rays: np.ndarray, normal: np.ndarray, at: float) -> tuple[np.ndarray, np.ndarray]:
+def _plane(
+    rays: np.ndarray, normal: np.ndarray, at: float, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(divide="ignore"):
-        distance = at / (rays @ normal)
+        distance = (at - normal @ start) / (rays @ normal)
     return np.where(distance > 0, distance, np.inf), np.broadcast_to(normal, rays.shape)
 
 
-def _box(rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _box(rays: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     turn = np.array([[np.cos(TURN), 0, np.sin(TURN)], [0, 1, 0], [-np.sin(TURN), 0, np.cos(TURN)]])
-    inside, middle = rays @ turn, BOX_MIDDLE @ turn
+    inside, middle = rays @ turn, (BOX_MIDDLE - start) @ turn
     with np.errstate(divide="ignore"):
         enter = (middle - np.sign(inside) * BOX_HALF) / inside
         leave = (middle + np.sign(inside) * BOX_HALF) / inside
@@ -88,9 +92,10 @@ def _box(rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(hit, enter.max(axis=-1), np.inf), normal @ turn.T
 
 
-def _sphere(rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    a, b = (rays**2).sum(axis=-1), rays @ SPHERE_MIDDLE
-    root = b**2 - a * (SPHERE_MIDDLE @ SPHERE_MIDDLE - SPHERE_RADIUS**2)
+def _sphere(rays: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    middle = SPHERE_MIDDLE - start
+    a, b = (rays**2).sum(axis=-1), rays @ middle
+    root = b**2 - a * (middle @ middle - SPHERE_RADIUS**2)
     distance = np.where(root > 0, (b - np.sqrt(np.maximum(root, 0))) / a, np.inf)
     points = rays * np.where(root > 0, distance, 1)[..., None]
-    return distance, (points - SPHERE_MIDDLE) / SPHERE_RADIUS
+    return distance, (points - middle) / SPHERE_RADIUS

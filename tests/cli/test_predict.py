@@ -182,3 +182,25 @@ def test_batch_into_the_directory_of_the_pictures_takes_no_map_for_a_picture(run
         assert run("batch", photos, "-o", photos, "-r").status == 0
     assert len(list(photos.rglob("*.*"))) == 9
     assert run("batch", "nosuch", "-o", "out").status == 1
+
+
+def test_options_say_how_deep_points_meshes_and_stereo_are(run: Run, photos: Path) -> None:
+    done = run("predict", photos / "a.jpg", "-f", "ply,glb,normal,stereo,anaglyph", "--ratio", 3, "--eyes", 1)
+    assert done.status == 0, done.err
+    assert done.out.split() == [
+        f"a_{name}" for name in ("points.ply", "mesh.glb", "normal.png", "stereo.png", "anaglyph.png")
+    ]
+    assert b"comment units: nearest = 1, farthest = 3 (assumed)\n" in Path("a_points.ply").read_bytes()
+    assert b"farthest = 3 (assumed)" in Path("a_mesh.glb").read_bytes()
+    with Image.open("a_stereo.png") as pair:
+        assert pair.size == (2 * 96, 64)
+        assert "by 1 % of the width" in pair.text["Eyes"]
+    assert run("batch", photos, "-o", "out", "-f", "ply", "--ratio", 2).status == 3
+    assert b"farthest = 2 (assumed)" in Path("out", "b_points.ply").read_bytes()
+
+
+@pytest.mark.parametrize("option", ["--ratio=1", "--ratio=x", "--eyes=-1", "--eyes=30"])
+def test_depths_out_of_range_are_wrong_use(run: Run, photos: Path, option: str) -> None:
+    done = run("predict", photos / "a.jpg", option)
+    assert done.status == 2
+    assert option.split("=")[0] in done.err

@@ -25,7 +25,7 @@ _AROUND = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if 
 def inverse_of(distances: NDArray[Any]) -> Float32:
     """Return 1 / distances, float32 (H, W); NaN where there is no finite distance above 0."""
     z = np.asarray(distances, np.float32)
-    seen = np.isfinite(z) & (z > 0)
+    seen = np.isfinite(z) & (z > np.finfo(np.float32).tiny)  # whose inverse would not be finite
     inverse = np.full(z.shape, np.nan, np.float32)
     np.divide(np.float32(1), z, out=inverse, where=seen)
     return inverse

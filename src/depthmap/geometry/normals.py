@@ -57,7 +57,7 @@ def _slope(inverse: Float32, axis: int) -> Float32:
     sides[0][:, 2:] += bend
     sides[1][:, :-2] += bend
     steps = [np.pad(np.nan_to_num(step), ((0, 0), side)) for side in ((1, 0), (0, 1))]
-    weights = [side**-4 for side in sides]
+    weights = [1 / np.square(np.square(side)) for side in sides]
     with np.errstate(invalid="ignore"):
         slope = (steps[0] * weights[0] + steps[1] * weights[1]) / (weights[0] + weights[1])
     return np.moveaxis(slope, -1, axis)
@@ -78,26 +78,35 @@ def smoothed(facing: Float32, distances: NDArray[Any], reach: int) -> Float32:
     """
     inverse = inverse_of(distances)
     together = [joined(inverse, axis) for axis in (0, 1)]
+    unknown = np.isnan(facing[..., 0])
+    planes = np.ascontiguousarray(np.moveaxis(facing, -1, 0))
+    planes[:, unknown] = 0
     distance = 1
     while distance <= reach:
         for axis in (0, 1):
-            facing = _mixed(facing, together[axis], axis, distance)
+            planes = _mixed(planes, together[axis], axis, distance)
             near = np.moveaxis(together[axis], axis, 0)
             together[axis] = np.moveaxis(near[:-distance] & near[distance:], 0, axis)
         distance *= 2
-    return facing
+    planes[:, unknown] = np.nan
+    return np.moveaxis(planes, 0, -1)
 
 
-def _mixed(facing: Float32, together: NDArray[np.bool_], axis: int, distance: int) -> Float32:
-    """Return each normal mixed with the two at a distance along an axis."""
-    total = np.nan_to_num(facing)
-    sums, ahead = np.moveaxis(total, axis, 0), np.moveaxis(facing, axis, 0)
-    before, after = ahead[:-distance].copy(), ahead[distance:].copy()
-    alike = np.einsum("...c,...c->...", before, after)
-    weight = np.where(np.moveaxis(together, axis, 0), np.maximum((alike - _ALIKE) / (1 - _ALIKE), 0), 0)
-    weight = np.nan_to_num(weight)[..., None]
-    sums[:-distance] += weight * np.nan_to_num(after)
-    sums[distance:] += weight * np.nan_to_num(before)
-    with np.errstate(invalid="ignore"):
-        unit: Float32 = total / np.linalg.norm(total, axis=-1, keepdims=True)
-    return unit
+def _mixed(planes: Float32, together: NDArray[np.bool_], axis: int, distance: int) -> Float32:
+    """Return each normal (3, H, W) mixed with the two at a distance along an axis."""
+    first, last = [
+        (slice(None),) * (axis + 1) + (part,) for part in (slice(-distance), slice(distance, None))
+    ]
+    before, after = planes[first], planes[last]
+    weight = before[0] * after[0]
+    weight += before[1] * after[1]
+    weight += before[2] * after[2]
+    weight -= _ALIKE
+    np.maximum(weight, 0, out=weight)
+    weight *= together / (1 - _ALIKE)
+    total: Float32 = planes.copy()
+    total[first] += weight * after
+    total[last] += weight * before
+    length = np.sqrt(total[0] * total[0] + total[1] * total[1] + total[2] * total[2])
+    total /= np.maximum(length, np.float32(1e-20))
+    return total

@@ -32,6 +32,7 @@ def points(distances: NDArray[Any], camera: Camera) -> Float32:
     """
     z = np.asarray(distances, np.float32)
     rows, columns = (np.arange(length, dtype=np.float32) for length in z.shape)
-    x = (columns - np.float32(camera.cx)) / np.float32(camera.fx) * z
-    y = (np.float32(camera.cy) - rows[:, None]) / np.float32(camera.fy) * z
+    with np.errstate(invalid="ignore"):  # infinity straight ahead
+        x = (columns - np.float32(camera.cx)) / np.float32(camera.fx) * z
+        y = (np.float32(camera.cy) - rows[:, None]) / np.float32(camera.fy) * z
     return np.stack([x, y, -z], axis=-1)
