@@ -37,13 +37,14 @@ Check = Callable[["ModelCache"], Finding]
 
 
 @click.command()
-@click.option("--no-predict", is_flag=True, help="Load the models, but predict nothing.")
+@click.option("--no-predict", is_flag=True, help="Load the models, but do not predict.")
 @with_session
 def doctor(session: Session, no_predict: bool) -> int:
-    """Test that everything works here.
+    """Check that everything works.
 
-    The cache, the disk, the versions; that each cached model and the embedded
-    one load, from which format and how fast; and that they predict.
+    It looks at the versions, the cache and the disk. It loads each cached model
+    and the embedded one, shows from which format and how fast, and predicts
+    once with each.
     """
     cache = session.working_cache()
     findings = []

@@ -23,10 +23,10 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     table={
         "predict": ("predict:predict", "Estimate the depth of pictures."),
         "batch": ("batch:batch", "Estimate the depth of all pictures in directories."),
-        "serve": ("serve:serve", "Answer over HTTP on this machine."),
-        "models": ("models:models", "List, fetch, check and remove models."),
-        "setup": ("setup:setup", "Fetch models, and see that they load."),
-        "doctor": ("doctor:doctor", "Test that everything works here."),
+        "serve": ("serve:serve", "Serve the model cache over HTTP."),
+        "models": ("models:models", "List, download, check and remove models."),
+        "setup": ("setup:setup", "Download models and check that they load."),
+        "doctor": ("doctor:doctor", "Check that everything works."),
     },
 )
 @click.version_option(__version__, prog_name="depthmap")
@@ -39,8 +39,8 @@ def cli() -> None:
     depthmap models download --model DPT_Large    the most accurate model
     depthmap batch photos -o depth                many pictures
 
-    Works offline from the first minute, with a small model that ships in the
-    package.
+    A small model ships in the package, so it works offline from the first
+    minute.
     """
 
 

@@ -28,7 +28,7 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
     multiple=True,
     metavar="NAMES",
     shell_complete=complete_model,
-    help=f"Models, with commas; or all, or none; may be repeated. By default {_DEFAULT}.",
+    help=f"Models, separated by commas, or all, or none; may be repeated. By default {_DEFAULT}.",
 )
 @click.option(
     "--formats",
@@ -36,17 +36,17 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
     "-f",
     multiple=True,
     metavar="FORMATS",
-    help=f"Of {' and '.join(TENSOR_FORMATS)}, with commas; by default both.",
+    help=f"{' or '.join(TENSOR_FORMATS)}, or both separated by a comma; by default both.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; use the defaults.")
 @with_session
 def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], yes: bool) -> int:
-    """Fetch models, and see that they load.
+    """Download models and check that they load.
 
-    Asks which, on a terminal, unless they are named or --yes is given. What
-    torch.hub or Hugging Face's tools have downloaded is taken over, and only
-    what is still missing is downloaded. Without a network the model that ships
-    with depthmap is set up, and what could not be had is said.
+    On a terminal it asks which ones, unless you name them or give --yes. It
+    first reuses what torch.hub or Hugging Face's tools have downloaded, and
+    downloads the rest. Without a network it sets up the model that ships with
+    depthmap, and tells you which models are missing.
     """
     cache = session.working_cache()
     asks = not yes and not session.json and sys.stdin.isatty()

@@ -25,19 +25,19 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
     "formats",
     type=click.Choice(TENSOR_FORMATS),
     multiple=True,
-    help="Only in this format; by default in both.",
+    help="Keep only this format; by default both.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be fetched, how much it is, and if there is room."
+    "--dry-run", is_flag=True, help="Only show what would be downloaded, how much, and whether there is room."
 )
 @with_models(several=True)
 @with_session
 def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...], dry_run: bool) -> int:
     """Download models into the cache.
 
-    What is there and whole is not fetched again; an interrupted download goes
-    on where it was. DEPTHMAP_MIRRORS names other servers. Then the models are
-    compiled, where an engine is installed; see 'depthmap models compile'.
+    It skips files that you already have, and goes on with a download that was
+    interrupted. DEPTHMAP_MIRRORS names other servers. If an engine is
+    installed, it then compiles the models: see 'depthmap models compile'.
     """
     from .compiling import compile_quietly
     from .progress import in_bytes
@@ -88,21 +88,21 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
 
 @click.command("import")
 @click.option("--input", "-i", "source", metavar="FILE", help="A .pt, .ckpt, .h5 or .safetensors checkpoint.")
-@click.option("--name", "-n", required=True, metavar="NAME", help="What the model is to be called.")
+@click.option("--name", "-n", required=True, metavar="NAME", help="Name to give the model.")
 @click.option(
-    "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Only in this format."
+    "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Keep only this format."
 )
-@click.option("--force", is_flag=True, help="Replace a model of that name.")
+@click.option("--force", is_flag=True, help="Replace a model that has this name.")
 @click.argument("file", metavar="[FILE]", required=False)
 @with_session
 def import_model(
     session: Session, source: str | None, name: str, formats: tuple[str, ...], force: bool, file: str | None
 ) -> None:
-    """Take a checkpoint of your own into the cache.
+    """Add a checkpoint of your own to the cache.
 
-    Its network is recognised by its tensors, whatever stands before all of
-    their names ('module.', 'model.'). What else a file of a training holds is
-    left out, and that is said. Nothing in the file is executed.
+    It recognises the network by its tensors, and removes a prefix that all of
+    their names share ('module.', 'model.'). It leaves out what else a training
+    stores in the file, and tells you so. It never runs code from the file.
     """
     chosen = source or file
     if not chosen or (source and file):
@@ -122,9 +122,14 @@ def import_model(
 
 @click.command()
 @click.option(
-    "--output", "-o", "target", required=True, metavar="FILE", help="Where to; an existing file is replaced."
+    "--output",
+    "-o",
+    "target",
+    required=True,
+    metavar="FILE",
+    help="The file to write; an existing one is replaced.",
 )
-@click.option("--format", type=click.Choice(_EXPORTS), help="By default the file name's ending says it.")
+@click.option("--format", type=click.Choice(_EXPORTS), help="By default the file name's ending decides.")
 @with_models()
 @with_session
 def export(session: Session, model: str, target: str, format: str | None) -> None:
@@ -138,14 +143,14 @@ def export(session: Session, model: str, target: str, format: str | None) -> Non
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be taken.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be reused.")
 @with_models(required=False, several=True)
 @with_session
 def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
-    """Take over what torch.hub or Hugging Face's tools have downloaded.
+    """Reuse models that torch.hub or Hugging Face's tools have downloaded.
 
-    A checkpoint of torch.hub is linked where the disk allows it, else copied;
-    one of Hugging Face's cache is converted. Without a model, all that are found.
+    It links a checkpoint of torch.hub if the disk can, or else copies it. It
+    converts a model of Hugging Face's cache. Name a model to look only for it.
     """
     from ..cache.adopt import adopt as take
 
