@@ -49,7 +49,7 @@ def batch(
     jobs = planned.jobs
     session.say(
         f"{len(jobs)} pictures"
-        + (f"; {len(planned.left_out)} outputs of them left out" if planned.left_out else "")
+        + (f"; skipping {len(planned.left_out)} that are depth maps of them" if planned.left_out else "")
     )
     ended = 0
     with in_pictures(session) as report:

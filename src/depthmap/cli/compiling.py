@@ -31,7 +31,7 @@ def compile_models(session: Session, models: tuple[str, ...]) -> int:
     failed: list[dict[str, Any]] = []
     for name in names:
         if cache.spec(name).embedded:
-            session.say(f"{name} ships with depthmap, compiled.")
+            session.say(f"{name} ships with depthmap, already compiled.")
             continue
         session.say(f"Compiling {name} ...")
         try:
@@ -61,4 +61,4 @@ def compile_quietly(session: Session, cache: ModelCache, name: str) -> None:
     try:
         cache.compile(name)
     except DepthmapError as error:
-        session.warn(f"{name} could not be compiled, and torch will run it. {error}")
+        session.warn(f"{name} could not be compiled, so torch will run it. {error}")

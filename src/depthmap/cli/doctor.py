@@ -112,7 +112,7 @@ def _cache_directory(cache: ModelCache) -> Finding:
     )
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding("cache", "broken", f"Cache directory not writable ({place})", remedy)
-    made = "writable" if place == cache.cache_dir else "not made yet"
+    made = "writable" if place == cache.cache_dir else "not created yet"
     return Finding("cache", "ok", f"{cache.cache_dir} ({made})")
 
 
@@ -121,7 +121,7 @@ def _space(cache: ModelCache) -> Finding:
 
     free = shutil.disk_usage(_existing(cache.cache_dir)).free
     if free < _LITTLE_SPACE:
-        remedy = "A download of DPT_Large in both formats needs 3 GB; DEPTHMAP_CACHE_DIR names another disk."
+        remedy = "DPT_Large in both formats needs 3 GB. To use another disk, set DEPTHMAP_CACHE_DIR."
         return Finding("disk", "note", f"only {size_text(free)} free", remedy)
     return Finding("disk", "ok", f"{size_text(free)} free")
 
@@ -146,7 +146,7 @@ def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
             return Finding(
                 name,
                 "broken",
-                "it predicts values that are no numbers",
+                "its depth map has values that are not numbers",
                 f"Run 'depthmap models verify --model {name}'.",
             )
         took = seconds_text(time.perf_counter() - start)

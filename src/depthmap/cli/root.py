@@ -107,13 +107,13 @@ def _described(error: BaseException) -> tuple[int, DepthmapError]:
     if isinstance(error, click.ClickException):
         return FAILED, DepthmapError(error.format_message().rstrip("."))
     if isinstance(error, MemoryError):
-        return FAILED, DepthmapError("There is too little memory", "", "Use a smaller model or picture.")
+        return FAILED, DepthmapError("There is not enough memory", "", "Use a smaller model or picture.")
     if isinstance(error, OSError):
         what = error.strerror or str(error)
-        return FAILED, DepthmapError(what, error.filename or "", "See the traceback with -v.")
+        return FAILED, DepthmapError(what, error.filename or "", "Run it again with -v to see the traceback.")
     what = f"Unexpected {type(error).__name__}: {error}"
     return FAILED, DepthmapError(
-        what, "", "This is a fault of depthmap: run again with -v and report what it prints."
+        what, "", "This is a bug in depthmap: run it again with -v and report what it prints."
     )
 
 

@@ -42,8 +42,8 @@ def serve(session: Session, host: str, port: int, model: str | None, no_warm: bo
     """
     if not _is_loopback(host):
         session.warn(
-            f"{host} can be reached from other machines. Whoever reaches port {port} can read and delete the models "
-            "in the cache and use this machine's processor; there is no password. 127.0.0.1 is safe."
+            f"Other machines can reach {host}. Without a password, anyone who reaches port {port} can read and delete "
+            "the models in the cache and use this machine's processor. 127.0.0.1 is safe."
         )
     # The app reads its settings from the environment, as its workers do.
     given = {"DEPTHMAP_CACHE_DIR": session.cache_dir, "DEPTHMAP_MODEL": model}

@@ -164,9 +164,7 @@ def with_models(
         def named(*args: Any, model: tuple[str, ...], names: tuple[str, ...], **options: Any) -> Any:
             chosen = tuple(dict.fromkeys([*model, *names]))
             if required and not chosen:
-                raise click.UsageError(
-                    "Name a model: --model MODEL. 'depthmap models list' shows which there are."
-                )
+                raise click.UsageError("Name a model: --model MODEL. 'depthmap models list' shows them all.")
             if several:
                 return function(*args, models=chosen, **options)
             if len(chosen) > 1:

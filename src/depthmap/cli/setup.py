@@ -83,7 +83,7 @@ def _ask_models(session: Session, cache: ModelCache) -> str:
     ]
     for line in table(("MODEL", "DOWNLOAD", "ABOUT"), cells, right=[1]):
         session.say(line)
-    return str(click.prompt("Models (names with commas, all, none)", default=_DEFAULT, err=True))
+    return str(click.prompt("Models (names separated by commas, all, none)", default=_DEFAULT, err=True))
 
 
 def _split(values: tuple[str, ...]) -> list[str]:
@@ -102,7 +102,7 @@ def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.lower().lstrip(".") for name in _split(values)))
     if unknown := [name for name in names if name not in TENSOR_FORMATS]:
         raise click.UsageError(
-            f"{', '.join(unknown)} is no format of the cache: use {' or '.join(TENSOR_FORMATS)}."
+            f"{', '.join(unknown)} is not a format of the cache: use {' or '.join(TENSOR_FORMATS)}."
         )
     return names
 
@@ -179,6 +179,6 @@ def _close(session: Session, cache: ModelCache, outcomes: list[dict[str, Any]]) 
     if missing:
         names = ", ".join(o["model"] for o in missing)
         session.say(
-            f"Not to be had now: {names}. Run this again when online; until then the embedded model works."
+            f"Not available now: {names}. Run this again when you are online; until then, the embedded model works."
         )
     return 0 if not broken else SOME_FAILED if ready else FAILED

@@ -73,15 +73,17 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
     plans = [cache.plan_download(name, formats) for name in models if not cache.spec(name).embedded]
     for plan in plans:
         session.say(
-            f"{plan['model']}: {size_text(plan['download_bytes'])} to fetch"
-            + (f", {size_text(plan['resumed_bytes'])} there already" if plan["resumed_bytes"] else "")
+            f"{plan['model']}: {size_text(plan['download_bytes'])} to download"
+            + (f", {size_text(plan['resumed_bytes'])} already here" if plan["resumed_bytes"] else "")
             + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
-            + (f" To make room, {', '.join(plan['evicts'])} would be evicted." if plan["evicts"] else "")
+            + (f" To make room, it would evict {', '.join(plan['evicts'])}." if plan["evicts"] else "")
         )
     session.result({"models": plans, "dry_run": True}, [url for plan in plans for url in plan["sources"]])
     needed = sum(plan["write_bytes"] for plan in plans)
     if plans and needed > plans[0]["free_bytes"]:
-        session.complain(f"Insufficient disk space: {size_text(needed)} are needed.")
+        session.complain(
+            f"Insufficient disk space: {size_text(needed)} are needed. Free some space, or set DEPTHMAP_CACHE_DIR."
+        )
         return FAILED
     return 0
 
@@ -113,7 +115,7 @@ def import_model(
     files = {format: str(path) for format, path in cache.shelf.cached(spec.slug).items()}
     prefix = cache.detail(spec.slug)["provenance"].get("prefix", "")
     if prefix:
-        session.say(f"The names of its tensors begin with {prefix!r}, which was taken off.")
+        session.say(f"Its tensor names began with {prefix!r}; depthmap removed that.")
     session.say(f"{spec.name} is a {spec.network} network; use it with --model {spec.name}.")
     session.result(
         {"model": spec.name, "network": spec.network, "prefix": prefix, "files": files}, files.values()
@@ -166,8 +168,8 @@ def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
         session.say(f"{name}: {found[name].how or 'found'}: {source}")
     if not taken or models:
         for name in by_status["cached"]:
-            session.say(f"{name}: the cache has it already.")
+            session.say(f"{name}: already in the cache.")
         for name in by_status["missing"]:
-            session.say(f"{name}: neither torch.hub nor Hugging Face's cache has a file of it.")
+            session.say(f"{name}: found neither in torch.hub's cache nor in Hugging Face's.")
     session.result({**by_status, "adopted": taken, "dry_run": dry_run}, taken)
     return FAILED if models and by_status["missing"] else 0

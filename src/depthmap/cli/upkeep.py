@@ -46,7 +46,7 @@ def verify(session: Session, model: str | None) -> int:
     elif not bad:
         session.say(f"{count(len(results), 'file')} whole.")
     else:
-        session.say("'depthmap models repair' replaces damaged files.")
+        session.say("Run 'depthmap models repair' to repair them.")
     return _status(len(bad), len(results))
 
 
@@ -113,7 +113,8 @@ def optimize(session: Session, dry_run: bool) -> int:
     counts = ", ".join(f"{len(tally[verb])} {verb}" for verb in did if tally[verb] or verb == "removed")
     freed = size_text(tally["space_freed_mb"] * _MB)
     session.say(
-        f"{'Would be: ' if dry_run else ''}{count(tally['files_checked'], 'file')} checked, {counts}, {freed} freed."
+        f"{'A real run would give: ' if dry_run else ''}"
+        f"{count(tally['files_checked'], 'file')} checked, {counts}, {freed} freed."
     )
     return FAILED if tally["errors"] else 0
 
@@ -136,7 +137,9 @@ def clear(session: Session, models: tuple[str, ...], confirm: bool) -> int:
     session.say(f"{count(len(removed), 'file')} removed." if removed else "There was nothing to remove.")
     left = _elsewhere(cache, models or cache.info()["models"])
     if left:
-        session.warn(f"What is in {', '.join(map(str, left))} stays: only {cache.cache_dir} is written.")
+        session.warn(
+            f"The models in {', '.join(map(str, left))} stay: depthmap writes only to {cache.cache_dir}."
+        )
     return FAILED if left and not removed else 0
 
 
@@ -195,7 +198,7 @@ def evict(session: Session, max_size: int, dry_run: bool) -> None:
     gone = cache.evict(max_size, dry_run=dry_run)
     left = bytes_of(model for model in before if model.slug not in gone)
     session.result({"evicted": gone, "bytes_left": left, "dry_run": dry_run}, gone)
-    verb = "would go" if dry_run else "went"
+    verb = "would be evicted" if dry_run else "evicted"
     session.say(f"{count(len(gone), 'model')} {verb}, {size_text(left)} left.")
     if left > max_size:
-        session.warn(f"That is more than {size_text(max_size)}: what is left is pinned or in use.")
+        session.warn(f"That is more than {size_text(max_size)}: the rest is pinned or in use.")
