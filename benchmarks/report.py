@@ -176,7 +176,7 @@ def circumstances(result: Result) -> str:
         f"disk, sequential read: {facts['disk_mb_s']:,} MB/s" if "disk_mb_s" in facts else "",
         f"depthmap {result['commit']}; {_versions(versions['depthmap'])}",
         f"the peers: {_versions(versions['peers'])}",
-        f"{result['date'][:10]}; {many} turns of each way, {few} of what takes more than ten seconds",
+        f"{result['date'][:10]}; {many} turns of each way, {few} of each that takes more than ten seconds",
         *(f"left out: {what}" for what in result["left_out"]),
     )
     return "".join(f"- {line}\n" for line in lines if line)

@@ -103,7 +103,7 @@ def test_a_short_reply_without_a_length_is_an_error(tmp_path: Path) -> None:
 
     with (
         answering(answer) as url,
-        pytest.raises(DownloadError, match=f"ended after 1000 of {len(DATA)} bytes"),
+        pytest.raises(DownloadError, match=f"stopped after 1000 of {len(DATA)} bytes"),
     ):
         fetch(url, tmp_path / "x")
 

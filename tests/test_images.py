@@ -662,7 +662,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     path = tmp_path / "secret.png"
     Image.new("L", (2, 2)).save(path)
     path.chmod(0)
-    refused(path, "may not be read")
+    refused(path, "no permission to read")
 
 
 def test_formats_that_start_programs_are_not_decoded():

@@ -78,7 +78,7 @@ def test_one_flipped_byte_in_pt_takes_the_h5_and_says_so(
     flip(path, 40_000_000)
     loaded = load(cached)
     assert loaded.source == "h5"
-    assert f"Model file corrupted: 1 of its 1 MiB leaves are damaged, the first is 38 ({path})" in caplog.text
+    assert f"Model file corrupted: damaged blocks of 1 MiB: 1, the first is number 38 ({path})" in caplog.text
     assert "It was set aside as" in caplog.text
     assert not path.exists()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.network.state_dict().items())

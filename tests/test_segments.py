@@ -123,7 +123,7 @@ def test_a_cancelled_download_ends_though_nothing_comes_and_goes_on_later(networ
     with pytest.raises(Cancelled) as caught:
         network.cache().download("small", ["pt"], watch, cancel=cancel)
     assert caught.value.where == "Small"
-    assert "goes on from there" in caught.value.remedy
+    assert "to go on from there" in caught.value.remedy
     assert not network.cache().is_cached("small")
     assert network.cache().usage()["partial_files"] >= 3 * MIB
     official.heal()

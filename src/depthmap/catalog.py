@@ -92,7 +92,7 @@ class ModelSpec:
             spec = cls(**values)
             spec._check()
         except TypeError as error:
-            raise UsageError(f"This is no model description: {error}") from error
+            raise UsageError(f"This is not a model description: {error}") from error
         return spec
 
     def _check(self) -> None:
@@ -250,6 +250,6 @@ def with_file(path: Path | None) -> dict[str, ModelSpec]:
         raise UsageError(
             f"The catalogue file cannot be used: {error!r}",
             path,
-            'Correct it, or unset DEPTHMAP_CATALOG. Its form is {"models": [{"name": ...}]}.',
+            'Correct it, or unset DEPTHMAP_CATALOG. It must look like {"models": [{"name": ...}]}.',
         ) from error
     return merged

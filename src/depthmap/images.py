@@ -155,7 +155,7 @@ def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Ph
     where = os.fspath(path)
     try:
         if Path(where).is_dir():
-            raise ImageError("This is a directory, not a picture", where, "Give a file that is in it.")
+            raise ImageError("This is a directory, not a picture", where, "Give a file in it.")
         with Path(where).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):  # a pipe or a device: it can neither be measured nor rewound
@@ -163,10 +163,12 @@ def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Ph
             _check_bytes(status.st_size, where, max_bytes)
             return _decode(stream, where, max_pixels)
     except FileNotFoundError as error:
-        remedy = "A URL is given as str, not as Path." if was_url(where) else "Check the path."
+        remedy = "Give a URL as str, not as Path." if was_url(where) else "Check the path."
         raise ImageError("There is no such picture", where, remedy) from error
     except PermissionError as error:
-        raise ImageError("The picture may not be read", where, "Change its access rights.") from error
+        raise ImageError(
+            "You have no permission to read the picture", where, "Change its permissions."
+        ) from error
     except (OSError, ValueError) as error:
         raise ImageError(f"The picture cannot be opened: {error}", where, "Check the path.") from error
 
@@ -192,7 +194,7 @@ def _check_bytes(size: int, where: str, max_bytes: int) -> None:
     if size == 0:
         raise ImageError("The picture is empty", where, "Copy it again; rewind a stream with seek(0) first.")
     if size > max_bytes:
-        what = f"The picture is larger than the bound of {max_bytes} bytes"
+        what = f"The picture is larger than the limit of {max_bytes} bytes"
         raise ImageError(what, where, "Save it smaller, or raise max_bytes.")
 
 
@@ -237,7 +239,7 @@ def _no_picture(stream: IO[bytes], where: str) -> ImageError:
         remedy = f"Run 'depthmap models import --input {where} --name NAME', then use it with --model NAME."
         return ImageError(f"This is {kind}, not a picture", where, remedy)
     said = "not a picture" if kind in ("", PICTURE) else f"{kind}, not a picture"
-    return ImageError(f"This is {said} of a known kind", where, f"Known are {_KINDS}.")
+    return ImageError(f"This is {said} of a known kind", where, f"Known kinds are {_KINDS}.")
 
 
 def _decoders() -> list[tuple[Callable[[bytes], bool | str], Callable[[IO[bytes], str], Image.Image]]]:
@@ -266,7 +268,7 @@ def _damaged(error: Exception, where: str) -> ImageError:
         remedy = "Save it with 8 or 16 bits per colour, as PNG for example."
         return ImageError("The picture's kind of pixels is not supported", where, remedy)
     what = f"The picture is damaged or cut short: {str(error) or type(error).__name__}"
-    return ImageError(what, where, "Copy it again, or save it anew.")
+    return ImageError(what, where, "Copy it or save it again.")
 
 
 def _from_pil(image: Image.Image, where: str, max_pixels: int) -> Photo:
@@ -359,7 +361,7 @@ def _pictures_in(directory: Path, recursive: bool) -> list[Path]:
 
 def _refuse(error: OSError) -> None:
     what = f"The directory cannot be read: {error.strerror}"
-    raise ImageError(what, error.filename or "", "Change its access rights.") from error
+    raise ImageError(what, error.filename or "", "Change its permissions.") from error
 
 
 def natural_order(path: Path) -> tuple[list[list[str | int]], str]:

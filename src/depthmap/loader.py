@@ -208,12 +208,12 @@ def _fetched(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> t
             raise
         remedy = f"The damaged file was set aside. {error.remedy}"
         raise ModelFileCorrupted(
-            f"no whole file of {spec.name} is left, and {error.what}", damaged[-1], remedy
+            f"no whole file of {spec.name} is left ({error.what})", damaged[-1], remedy
         ) from error
     found = _cached(spec, cache)
     if found is None:
         raise ModelUnavailable(
-            "the model was downloaded, but cannot be read back",
+            "The model was downloaded, but cannot be read back",
             spec.name,
             "Check the disk with 'depthmap doctor'.",
         )

@@ -39,7 +39,7 @@ def check_size(width: int, height: int, where: str, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"The picture has no pixels ({width} × {height})", where, "Give at least 1 × 1.")
     if width * height > max_pixels:
-        what = f"The picture has too many pixels: {width} × {height}, the bound is {max_pixels}"
+        what = f"The picture has too many pixels: {width} × {height}, the limit is {max_pixels}"
         raise ImageError(what, where, "Save it smaller, or raise max_pixels.")
 
 
@@ -94,7 +94,7 @@ def _check_range(low: float, high: float, where: str) -> None:
         raise ImageError(f"The picture holds negative values, down to {low:g}", where, remedy)
     if high > 1 + _SLACK:
         remedy = "Divide them by 255." if high <= 255 else "Divide them by the largest value that can occur."
-        raise ImageError(f"Float values must lie in [0, 1], these reach {high:g}", where, remedy)
+        raise ImageError(f"Float values must lie in [0, 1], but these reach {high:g}", where, remedy)
 
 
 def _rgb(array: NDArray[Any]) -> Pixels:

@@ -93,7 +93,7 @@ def _urls(text: str) -> tuple[str, ...]:
     urls = tuple(u if u.endswith("/") else u + "/" for u in re.split(r"[,\s]+", text) if u)
     for url in urls:
         if not re.match(r"[a-z][a-z0-9+.-]*://", url, re.IGNORECASE):
-            raise ValueError(f"{url} is no URL such as https://host/folder, file:///folder or s3://bucket")
+            raise ValueError(f"{url} is not a URL such as https://host/folder, file:///folder or s3://bucket")
     return urls
 
 
@@ -130,7 +130,7 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text!r} is no size: write 2GB, 500MB or 1.5GiB")
+        raise ValueError(f"{text!r} is not a size: write 2GB, 500MB or 1.5GiB")
     number, prefix, binary = match[1], (match[2] or "").lower(), match[3]
     return round(float(number) * float(1024 if binary else 1000) ** _POWERS[prefix])
 

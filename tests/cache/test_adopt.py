@@ -203,7 +203,7 @@ def test_where_no_name_tells_the_bytes_the_tensors_speak_for_the_file(
     path = write_hybrid(repository / "snapshots" / "0123abcd" / "model.safetensors")
     with caplog.at_level(logging.WARNING):
         assert ModelCache().adopt("DPT_Hybrid", dry_run=True) == path
-    assert "nothing tells its SHA-256" in caplog.text
+    assert "nothing records its SHA-256" in caplog.text
 
 
 def test_a_name_that_a_catalogue_gives_to_another_checkpoint_is_not_taken_from_hugging_face(

@@ -149,7 +149,7 @@ def test_export_says_what_is_wrong(cache: ModelCache, tmp_path: Path) -> None:
         cache.export("small", tmp_path / "no" / "x.pt")
     with pytest.raises(ExportError, match="is a directory"):
         cache.export("small", tmp_path, "pt")
-    with pytest.raises(UsageError, match="no format"):
+    with pytest.raises(UsageError, match="not a format"):
         cache.export("small", tmp_path / "x.onnx")
     (tmp_path / "x.pt").write_text("mine")
     with pytest.raises(ExportError, match="exists"):
@@ -248,7 +248,7 @@ def test_verify_places_damage_and_changes_nothing(cache: ModelCache) -> None:
         flip(path, 3 << 20)
     results = {entry["format"]: entry for entry in cache.verify("small")}
     assert not results["pt"]["ok"]
-    assert "the first is 3" in results["pt"]["error"]
+    assert "the first is number 3" in results["pt"]["error"]
     assert results["h5"]["ok"]
     assert results["pkl"]["ok"]
     assert path.exists()

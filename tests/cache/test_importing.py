@@ -272,7 +272,7 @@ def test_what_is_no_checkpoint_is_told_by_what_it_is(cache: ModelCache, tmp_path
         "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         "an archive": (b"\x1f\x8b\x08\0", "Unpack it"),
         "a pickle": (b"\x80\x04}.", "state_dict"),
-        "it is empty": (b"", "Copy it again"),
+        "The file is empty": (b"", "Copy it again"),
     }
     for kind, (head, remedy) in beginnings.items():
         (tmp_path / "model.pt").write_bytes(head)
@@ -285,7 +285,7 @@ def test_an_archive_with_a_checkpoint_in_it_is_told_from_a_checkpoint(
 ) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.write(tiny_checkpoint, "model.pt")
-    with pytest.raises(UnrecognisedFile, match=r"zip file is no .* unpack it"):
+    with pytest.raises(UnrecognisedFile, match=r"zip file is not .* unpack it"):
         cache.import_file(tmp_path / "x.zip", "mine")
 
 

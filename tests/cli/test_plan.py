@@ -43,7 +43,7 @@ def test_a_plan_names_the_sources_the_sizes_and_the_room(run: Run, mirror: Path,
     assert plan["free_bytes"] == pytest.approx(shutil.disk_usage(cache_dir.parent).free, rel=0.05)
     plain = run("models", "download", "Toy", "--dry-run")
     assert plain.out.splitlines() == plan["sources"]
-    assert f"Toy: {size_text(size)} to fetch; {size_text(2 * size)} to write, " in plain.err
+    assert f"Toy: {size_text(size)} to download; {size_text(2 * size)} to write, " in plain.err
     assert plain.err.rstrip().endswith("free.")
     assert not cache_dir.exists()
 

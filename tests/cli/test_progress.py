@@ -99,7 +99,7 @@ def test_a_slow_download_is_heard_of_once_a_minute_and_a_fast_one_four_times(
 
 def test_seconds_that_are_counted_down_are_one_thing(lines: Callable[..., list[str]]) -> None:
     total = 2_000_000_000
-    wait = [(float(t), f"Waiting {20 - t} s before asking again", 0, total) for t in range(20)]
+    wait = [(float(t), f"Waiting {20 - t} s before the next try", 0, total) for t in range(20)]
     assert len(lines(*wait)) == 1
 
 

@@ -101,11 +101,11 @@ def test_evict_frees_twenty_megabytes_in_the_order_of_use(
     run("models", "import", tmp_path / "other.pt", "-n", "third", "--format", "pt")
     rehearsed = run("models", "evict", "--max-size", "20MB", "--dry-run")
     assert rehearsed.out.split() == ["first", "second"]
-    assert "2 models would go" in rehearsed.err
+    assert "2 models would be evicted" in rehearsed.err
     assert len(run("models", "list", "--format", "pt", "--json").document["models"]) == 3
     done = run("models", "evict", "--max-size", "20MB")
     assert done.out == rehearsed.out
-    assert "2 models went" in done.err
+    assert "2 models evicted" in done.err
     assert on_disk() <= 20e6
 
 

@@ -25,7 +25,7 @@ def test_setup_without_a_network_leaves_a_working_model(run: Run) -> None:
     assert done.status == 0, done.err
     assert [m["model"] for m in done.document["ready"]] == ["Depthmap_Tiny"]
     assert [m["model"] for m in done.document["missing"]] == ["DPT_Large"]
-    assert "Not to be had now: DPT_Large" in done.err
+    assert "Not available now: DPT_Large" in done.err
 
 
 def test_setup_fetches_what_is_named_and_loads_it(run: Run, mirror: Path) -> None:

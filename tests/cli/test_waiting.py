@@ -51,7 +51,7 @@ def test_the_second_says_that_it_waits_and_uses_what_the_first_fetched(
     second = download()
     assert second.stderr
     said = second.stderr.readline()
-    assert said.startswith("Waiting for another process that fetches Toy")
+    assert said.startswith("Waiting for another process that downloads Toy")
     assert "%" in said
     server.opened.set()
     path = tmp_path / "cache" / "midas_toy.pt"

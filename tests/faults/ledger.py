@@ -19,12 +19,12 @@ FAULTS = {
     6: "bit flips, zeroed and truncated files",
     7: "many processes and threads at once; the lock's holder killed",
     8: "files replaced or removed while others have them mapped",
-    9: "read-only caches, foreign owners, odd umasks, files for directories, dangling links",
+    9: "read-only caches, foreign owners, odd umasks, files where directories belong, dangling links",
     10: "no links or shared extents, other devices, long paths, names that differ by case",
     11: "clock jumps, restored file times",
     12: "malicious pickles, archives and HDF5 files",
     13: "interrupted exports and imports",
-    14: "metadata of other versions, empty folders, files of others",
+    14: "metadata of other versions, empty folders, unknown files",
     15: "no network, everything cached",
 }
 """The rows of the table."""

@@ -100,15 +100,15 @@ def test_a_path_made_of_a_url_says_so(read_it: Callable[[Path], Any]) -> None:
 
 def test_what_is_too_large_by_its_header_is_not_fetched(serve_pages: Serve) -> None:
     server = serve_pages({"/a.png": sends(b"x" * 100, Content_Length="600000000000")})
-    assert "larger than the bound" in refused(server.url("/a.png"))
-    assert "larger than the bound of 99 bytes" in refused(
+    assert "larger than the limit" in refused(server.url("/a.png"))
+    assert "larger than the limit of 99 bytes" in refused(
         serve_pages({"/a.png": sends(b"x" * 100)}).url("/a.png"), max_bytes=99
     )
 
 
 def test_a_body_without_end_is_cut_at_the_bound(serve_pages: Serve) -> None:
     server = serve_pages({"/a.png": endless(b"x" * 65536)})
-    assert "larger than the bound" in refused(server.url("/a.png"), max_bytes=1_000_000)
+    assert "larger than the limit" in refused(server.url("/a.png"), max_bytes=1_000_000)
 
 
 def test_too_many_pixels_are_refused(serve_pages: Serve, picture: bytes) -> None:
@@ -122,7 +122,7 @@ def test_servers_that_are_silent_or_slow_are_not_waited_for(
 ) -> None:
     monkeypatch.setenv("DEPTHMAP_TIMEOUT", "0.2")
     said = refused(serve_pages({"/a.png": page}).url("/a.png"))
-    assert "no answer within 0.2 s" in said or "did not come within 2 s" in said
+    assert "no answer within 0.2 s" in said or "did not arrive within 2 s" in said
 
 
 def test_a_server_that_never_accepts_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_name_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.M
         raise socket.gaierror(socket.EAI_AGAIN, "gone")
 
     monkeypatch.setattr(socket, "getaddrinfo", never)
-    assert "did not come within 0.5 s" in refused("http://slow.test/a.png")
+    assert "did not arrive within 0.5 s" in refused("http://slow.test/a.png")
     assert asked.is_set()
     ended.set()
 
@@ -167,7 +167,7 @@ def test_a_loop_of_redirects_ends(serve_pages: Serve) -> None:
 )
 def test_redirects_to_what_is_no_web_address_are_refused(serve_pages: Serve, location: str) -> None:
     server = serve_pages({"/a": redirects(location)})
-    assert "cannot be fetched" in refused(server.url("/a"))
+    assert "cannot be downloaded" in refused(server.url("/a"))
 
 
 def test_login_goes_to_its_own_server_only_and_cookies_nowhere(serve_pages: Serve, picture: bytes) -> None:

@@ -47,14 +47,14 @@ def test_a_pt_file_that_would_run_code_runs_nothing(tmp_path: Path, trace: Path,
     torch.save(
         {"a": torch.ones(2), "x": RunsCode(trace)}, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped
     )
-    with pytest.raises(UnsafeFile, match="nothing of it was run"):
+    with pytest.raises(UnsafeFile, match="depthmap ran nothing"):
         formats.load(tmp_path / "x.pt")
     assert not trace.exists()
 
 
 def test_a_pkl_file_that_would_run_code_runs_nothing(tmp_path: Path, trace: Path) -> None:
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({"schema": 1, "x": RunsCode(trace)}))
-    with pytest.raises(UnsafeFile, match="nothing of it was run"):
+    with pytest.raises(UnsafeFile, match="depthmap ran nothing"):
         metadata.load(tmp_path / "x.pkl")
     assert not trace.exists()
 

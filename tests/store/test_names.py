@@ -52,7 +52,7 @@ def test_a_name_is_refused_or_survives_the_way_to_disk_and_back(name: str) -> No
     ],
 )
 def test_names_that_are_no_file_names_everywhere_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be a model's name"):
+    with pytest.raises(UsageError, match="not a valid model name"):
         names.slug_of(name)
 
 

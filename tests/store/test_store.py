@@ -91,7 +91,7 @@ def test_a_touched_file_is_verified_once_and_stamped_again(store: Store) -> None
 def test_a_truncated_file_is_corrupted(store: Store) -> None:
     path = add(store, b"12345")
     path.write_bytes(b"123")
-    with pytest.raises(ModelFileCorrupted, match="it has 3 bytes, 5 are expected"):
+    with pytest.raises(ModelFileCorrupted, match="it has 3 bytes instead of 5"):
         store.verify(SLUG, "pt")
 
 

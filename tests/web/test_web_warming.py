@@ -57,7 +57,7 @@ def test_serve_answers_while_it_warms_the_model_behind_it_and_ends_cleanly(tmp_p
             deadline.cancel()
             process.kill()
     assert process.returncode == 0
-    assert "Depthmap_Tiny is warm" in log
+    assert "Depthmap_Tiny is loaded" in log
     assert "Traceback" not in log
 
 
@@ -89,7 +89,7 @@ def test_a_model_that_cannot_be_warmed_is_logged_and_the_server_goes_on(
     server = start(replace(settings, model=MODEL), warm=True)
     logging.getLogger("uvicorn.error").addHandler(caplog.handler)
     try:
-        assert until("True", lambda: str("could not be warmed" in caplog.text)) == "True"
+        assert until("True", lambda: str("could not be loaded" in caplog.text)) == "True"
     finally:
         logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
     reply = server.client.get("/api/models/status")

@@ -137,9 +137,7 @@ def _hopeless(job: Job) -> DepthmapError | None:
     """Return why a picture cannot be had, where that can be said before a model is loaded in vain."""
     if isinstance(job.picture, Path) and not job.picture.exists():
         if is_pattern(job.picture):
-            return ImageError(
-                "No picture matches", job.name, "Check the pattern, and the directory it is in."
-            )
+            return ImageError("No picture matches", job.name, "Check the pattern and its directory.")
         return ImageError("There is no such picture or directory", job.name, "Check the path.")
     if is_url(job.picture):
         try:
@@ -308,5 +306,5 @@ def _make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(
-            f"The directory cannot be made: {error.strerror}", path, "Choose another place."
+            f"The directory cannot be created: {error.strerror}", path, "Choose another place."
         ) from error

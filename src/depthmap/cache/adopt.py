@@ -81,7 +81,7 @@ def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
             try:
                 return Adoption("adopted", source, take(shelf, spec, source, dry_run))
             except (FileError, OSError) as error:
-                log.warning("%s was not taken for %s: %s", source, spec.name, error)
+                log.warning("%s was skipped for %s: %s", source, spec.name, error)
     return Adoption("cached" if _is_whole(shelf, spec, TENSOR_FORMATS, dry_run) else "missing")
 
 
@@ -129,7 +129,7 @@ def _published(spec: ModelSpec, path: Path) -> Digest:
     digest = digest_file(path)
     if digest.sha256 != spec.sha256:
         raise ModelFileCorrupted(
-            "its SHA-256 is not the published one", path, "Remove it: torch.hub gets it again."
+            "its SHA-256 is not the published one", path, "Remove it; torch.hub will download it again."
         )
     return digest
 
@@ -162,11 +162,14 @@ def _named(source: Path) -> Digest:
     name = Path(os.path.realpath(source)).name
     if not _SHA256.fullmatch(name):
         log.warning(
-            "%s: nothing tells its SHA-256; it is taken by the names and shapes of its tensors", source
+            "%s: nothing records its SHA-256, so only the names and shapes of its tensors were checked",
+            source,
         )
     elif digest.sha256 != name:
         raise ModelFileCorrupted(
-            "its SHA-256 is not the one in its name", source, "Remove it: Hugging Face's tools get it again."
+            "its SHA-256 is not the one in its name",
+            source,
+            "Remove it; Hugging Face's tools will download it again.",
         )
     return digest
 

@@ -140,9 +140,9 @@ def make_room(shelf: Shelf, spec: ModelSpec, nbytes: int, *, dry_run: bool = Fal
     going, left = _evict(shelf, limit - nbytes, dry_run=True, spare=spec.slug)
     if left + nbytes > limit:
         raise BudgetExceeded(
-            f"{nbytes / 1e6:.0f} MB more would make {(left + nbytes) / 1e6:.0f} MB of at most "
-            f"{limit / 1e6:.0f} MB, even without the {len(going)} models that may be evicted",
+            f"with {nbytes / 1e6:.0f} MB more the cache would have {(left + nbytes) / 1e6:.0f} MB, even after evicting "
+            f"{len(going)} models, but its limit is {limit / 1e6:.0f} MB",
             shelf.store.root,
-            "Raise DEPTHMAP_CACHE_MAX_SIZE, unpin or clear a model, or keep one format only (--format pt).",
+            "Raise DEPTHMAP_CACHE_MAX_SIZE, unpin or clear a model, or keep only one format (--format pt).",
         )
     return going if dry_run else evict(shelf, limit - nbytes, spare=spec.slug)

@@ -57,7 +57,7 @@ def check(
             if damaged:
                 remedy = _REMEDY.format(name=spec.name)
                 raise ModelFileCorrupted(
-                    f"{len(damaged)} of its 1 MiB leaves are damaged, the first is {damaged[0]}", path, remedy
+                    f"damaged blocks of 1 MiB: {len(damaged)}, the first is number {damaged[0]}", path, remedy
                 )
             if not shelf.store.is_stamped(spec.slug, format):
                 remember(path, record.digest.sha256, seen)
@@ -86,7 +86,9 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
     One that cannot be mapped is rewritten.
     """
     if format not in TENSOR_FORMATS:
-        raise UnrecognisedFile("nothing is recorded of it", path, "'depthmap models compile' makes it anew.")
+        raise UnrecognisedFile(
+            "The cache has no record of this file", path, "Run 'depthmap models compile' to make it again."
+        )
     stamp = Stamp.of(path)
     digest = digest_file(path)
     published = format == "pt" and spec.sha256
@@ -94,7 +96,7 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
         raise ModelFileCorrupted("its SHA-256 is not the published one", path, _REMEDY.format(name=spec.name))
     mapped = bool(published) or formats.get(format).scan(path).mapped
     if not published:
-        log.warning("%s was not recorded; it is taken as it is, and verified from now on", path)
+        log.warning("%s has no record in the cache: it is used as it is, and verified from now on", path)
     store = shelf.store
     with suppress(CacheError), store.lock(spec.slug, timeout=1):  # a read-only or busy cache: another time
         manifest = store.known(spec.slug) or Manifest(spec, provenance={"how": "found in the cache"})

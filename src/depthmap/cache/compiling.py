@@ -50,9 +50,7 @@ def compile_model(shelf: Shelf, spec: ModelSpec) -> dict[str, Any]:
     """
     engines = installed()
     if not engines:
-        raise EngineUnavailable(
-            "No engine is installed that the model could be made ready for", spec.name, INSTALL
-        )
+        raise EngineUnavailable("No engine is installed to compile the model for", spec.name, INSTALL)
     with shelf.store.lock(spec.slug):
         format, weights = _weights(shelf, spec)
         bound = {"weights": weights_id(format, _sha256(shelf, spec, format))}
@@ -93,7 +91,7 @@ def _weights(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path]:
         if path := check(shelf.here, spec, format):
             return format, path
     raise UnknownModel(
-        "The model is not in the cache that is written, beside whose files its artefact belongs",
+        "The model is not in the cache directory that depthmap writes to, where its compiled file belongs",
         spec.name,
         f"Run 'depthmap models download --model {spec.name}' first.",
     )
@@ -157,9 +155,11 @@ def _errors(engine: Engine, path: Path, picture: Float32, reference: Float32) ->
             half = engine.open(path, half=True)(picture)
             errors[f"{engine.name} {engine.half}"] = _error(half, reference)
     except Exception as error:  # engines have no common error
-        raise EngineUnavailable(f"{engine.name} cannot run it: {error}", path, remedy) from error
+        raise EngineUnavailable(f"{engine.name} cannot run the model: {error}", path, remedy) from error
     if not (worst := errors[engine.name]) <= TOLERANCE:
-        what = f"{engine.name} is wrong by {worst:.1e} of the largest value; {TOLERANCE:.0e} is allowed"
+        what = (
+            f"{engine.name} differs from torch by {worst:.1e} of the largest value, more than {TOLERANCE:.0e}"
+        )
         raise EngineUnavailable(what, path, remedy)
     return errors
 

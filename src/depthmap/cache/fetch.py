@@ -67,7 +67,7 @@ def fetch(
 
 def _known_formats(wanted: Sequence[str]) -> None:
     if unknown := set(wanted) - set(TENSOR_FORMATS):
-        raise UsageError(f"{', '.join(sorted(unknown))} is no format of the cache", "", "Use pt or h5.")
+        raise UsageError(f"{', '.join(sorted(unknown))} is not a format of the cache", "", "Use pt or h5.")
 
 
 def _alone(shelf: Shelf, spec: ModelSpec, progress: Progress | None) -> AbstractContextManager[None]:
@@ -76,7 +76,9 @@ def _alone(shelf: Shelf, spec: ModelSpec, progress: Progress | None) -> Abstract
 
     def waiting() -> None:
         if progress:
-            progress(f"Waiting for another process that fetches {spec.name}", _allocated(partial), spec.bytes)
+            progress(
+                f"Waiting for another process that downloads {spec.name}", _allocated(partial), spec.bytes
+            )
 
     return shelf.store.lock(spec.slug, _LONGEST_WAIT, waiting)
 
@@ -136,8 +138,8 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
 def ways_out(spec: ModelSpec) -> str:
     """Return what a user can do who has not got a model and cannot download it."""
     return (
-        f"When online, run 'depthmap models download --model {spec.name}'; DEPTHMAP_MIRRORS names a mirror; "
-        "'depthmap models import' takes a file; or use the embedded model Depthmap_Tiny, which needs no download."
+        f"Run 'depthmap models download --model {spec.name}' when you are online, name a mirror in DEPTHMAP_MIRRORS, "
+        "add a file with 'depthmap models import', or use the embedded model Depthmap_Tiny, which needs no download."
     )
 
 
@@ -151,12 +153,12 @@ def source_urls(shelf: Shelf, spec: ModelSpec) -> list[str]:
     """
     if not spec.url or not spec.sha256:
         raise ModelUnavailable(
-            "the model is not cached, and nothing says where it can be downloaded", spec.name, ways_out(spec)
+            "the model is not cached, and no address to download it from is known", spec.name, ways_out(spec)
         )
     urls = allowed(sources(spec.url, spec.path, shelf.settings.mirrors), offline=shelf.settings.offline)
     if not urls:
         raise ModelUnavailable(
-            "it is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, ways_out(spec)
+            "the model is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, ways_out(spec)
         )
     return urls
 

@@ -61,7 +61,7 @@ def import_file(
     slug = slug_of(name)
     if source.suffix.lower() in (".pkl", ".pickle"):
         raise UnrecognisedFile(
-            "a .pkl holds a model's description, not its tensors", source, "Import the .pt or the .h5."
+            "A .pkl holds a model's description, not its tensors", source, "Import the .pt or the .h5."
         )
     require_checkpoint(source)
     format = formats.format_of(source)
@@ -107,11 +107,9 @@ def _read(source: Path) -> _Checkpoint:
         origin["prefix"] = place.prefix
     if place.left_out:
         origin["left out"] = places.some(place.left_out)
-        log.warning(
-            "%s: tensors that are no part of the network were left out: %s", source, origin["left out"]
-        )
+        log.warning("%s: left out tensors that are not part of the network: %s", source, origin["left out"])
     if layout.unread:
-        log.warning("%s: what is no plain tensor was not read: %s", source, places.some(layout.unread))
+        log.warning("%s: skipped what is not a plain tensor: %s", source, places.some(layout.unread))
     return _Checkpoint(found, own, origin, layout.mapped and not origin)
 
 
@@ -130,9 +128,9 @@ def _require_same(
         if not same:
             prefixes = " and ".join(repr(one.prefix) for one in (place, *others)[:4])
             raise UnrecognisedFile(
-                f"it holds {len(others) + 1} networks, whose tensors' names begin with {prefixes}",
+                f"The file holds {len(others) + 1} networks, with tensor names that begin with {prefixes}",
                 source,
-                "Save the state dict of the one that you mean in a file of its own.",
+                "Save the state dict of the one you mean in a file of its own.",
             )
 
 
@@ -141,7 +139,7 @@ def _require_name(shelf: Shelf, slug: str, source: Path, sha256: str, *, replace
     if catalogued := shelf.catalog.get(slug):
         if sha256 != catalogued.sha256:
             raise UsageError(
-                f"{catalogued.name} names the published checkpoint, and this is another file",
+                f"{catalogued.name} is the name of the published checkpoint, and this is another file",
                 source,
                 "Choose another --name.",
             )
@@ -150,5 +148,7 @@ def _require_name(shelf: Shelf, slug: str, source: Path, sha256: str, *, replace
     unfinished = known and known.provenance.get("sha256") == sha256 and not set(known.files) <= set(there)
     if set(there) & set(TENSOR_FORMATS) and not unfinished and not replace:
         raise UsageError(
-            f"the cache has a model {slug!r}", source, "Choose another --name, or replace it with --force."
+            f"The cache already has a model {slug!r}",
+            source,
+            "Choose another --name, or replace it with --force.",
         )

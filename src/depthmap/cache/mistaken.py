@@ -15,9 +15,9 @@ _KNOWN = "Name a .pt, .ckpt, .h5 or .safetensors checkpoint."
 _PREDICT = "Run 'depthmap predict {path}' for its depth. "
 _REMEDIES = {
     PICTURE: _PREDICT + _KNOWN,
-    VIDEO: "Depth is estimated by 'depthmap predict'. " + _KNOWN,
-    PDF: "Depth is estimated by 'depthmap predict'. " + _KNOWN,
-    ARCHIVE: "Unpack it, and import the checkpoint that is in it.",
+    VIDEO: "To estimate depth, use 'depthmap predict'. " + _KNOWN,
+    PDF: "To estimate depth, use 'depthmap predict'. " + _KNOWN,
+    ARCHIVE: "Unpack it, and import the checkpoint inside.",
     PICKLE: "Save the network's state dict: torch.save(model.state_dict(), 'model.pt').",
     "a web page": "The link led to a page about the file: download the file itself.",
     "a Git LFS pointer": "It only names the file: run 'git lfs pull' where it was cloned.",
@@ -40,16 +40,16 @@ def require_checkpoint(path: Path) -> None:
     if path.is_dir():
         raise _directory(path)
     if not path.is_file():
-        raise UsageError("there is no such file", path, _KNOWN)
+        raise UsageError("There is no such file", path, _KNOWN)
     with open_regular(path) as file:
         head = file.read(HEAD)
     kind = kind_of(head)
     if not head:
-        raise UnrecognisedFile("it is empty", path, "Copy it again from where it came from.")
+        raise UnrecognisedFile("The file is empty", path, "Copy it again from its source.")
     # Some zip archives are checkpoints in spite of their beginning: whoever reads them says.
     if kind and kind not in (CHECKPOINT, HDF5) and not head.startswith(b"PK\x03\x04"):
         raise UnrecognisedFile(
-            f"it is {kind}, not a checkpoint", path, _REMEDIES.get(kind, _KNOWN).format(path=path)
+            f"This is {kind}, not a checkpoint", path, _REMEDIES.get(kind, _KNOWN).format(path=path)
         )
 
 
@@ -60,12 +60,12 @@ def _directory(path: Path) -> DepthmapError:
     ):
         if _is_of(path, place):
             remedy = (
-                f"Run 'depthmap models adopt', which takes what is there ({variable} says where it looks)."
+                f"Run 'depthmap models adopt' to reuse the models in it ({variable} tells it where to look)."
             )
-            return UsageError(f"it is a directory of {tool}", path, remedy)
+            return UsageError(f"This is a directory of {tool}", path, remedy)
     found = _checkpoints_in(path)
-    remedy = f"Name a file that is in it: {', '.join(map(str, found))}." if found else _KNOWN
-    return UsageError("it is a directory", path, remedy)
+    remedy = f"Name a file in it: {', '.join(map(str, found))}." if found else _KNOWN
+    return UsageError("This is a directory", path, remedy)
 
 
 def _is_of(path: Path, place: Path) -> bool:

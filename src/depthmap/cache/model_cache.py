@@ -57,7 +57,9 @@ class ModelCache:
     def is_cached(self, name: str, format: str | None = None) -> bool:
         """Tell whether a model's tensors (or the file of one format) are in the cache; embedded does not count."""
         if format is not None and format not in FORMATS:
-            raise UsageError(f"{format!r} is no format of the cache", "", f"Use one of {', '.join(FORMATS)}.")
+            raise UsageError(
+                f"{format!r} is not a format of the cache", "", f"Use one of {', '.join(FORMATS)}."
+            )
         have = set(self.shelf.cached(name.lower()))
         return format in have if format else bool(have & set(TENSOR_FORMATS))
 

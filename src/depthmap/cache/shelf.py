@@ -94,7 +94,7 @@ class Shelf:
             return mine
         imported = [known for known in self.files() if known not in self.catalog]
         names = ", ".join([*(known.name for known in self.catalog.values()), *imported])
-        remedy = f"Known models: {names}. 'depthmap models import' adds a checkpoint of yours."
+        remedy = f"Known models: {names}. 'depthmap models import' adds a checkpoint of your own."
         raise UnknownModel("No model has this name", name, remedy)
 
     def _own(self, slug: str) -> ModelSpec | None:

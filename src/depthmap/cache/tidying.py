@@ -127,7 +127,7 @@ class _Seen(Store):
         self, slug: str, timeout: float | None = None, waiting: Callable[[], None] | None = None
     ) -> Iterator[None]:
         """Refuse; whoever only takes notes does without."""
-        raise CacheNotWritable("a rehearsal changes nothing", self.root)
+        raise CacheNotWritable("a dry run changes nothing", self.root)
         yield
 
     def is_stamped(self, slug: str, format: str) -> bool:

@@ -31,7 +31,7 @@ def source_of(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path]:
     if embedded := shelf.embedded(spec):
         return "pt", embedded
     raise ModelUnavailable(
-        "the model is not cached", spec.name, f"Run 'depthmap models download --model {spec.name}' first."
+        "The model is not cached", spec.name, f"Run 'depthmap models download --model {spec.name}' first."
     )
 
 
@@ -51,7 +51,7 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
     format = format or target.suffix.lstrip(".").lower()
     if format not in EXPORTS:
         raise UsageError(
-            f"{format or 'no suffix'!r} is no format to export to",
+            f"{format or 'no suffix'!r} is not a format to export to",
             target,
             f"Use one of {', '.join(EXPORTS)}.",
         )
@@ -59,16 +59,16 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
         target.exists()
     except OSError as error:  # a name too long, a directory that may not be entered
         raise ExportError(
-            f"the model cannot be written there: {error.strerror}", target, "Choose another place."
+            f"The model cannot be written there: {error.strerror}", target, "Choose another place."
         ) from error
     if target.is_dir() or not target.parent.is_dir():
         what = "it is a directory" if target.is_dir() else "its directory does not exist"
         raise ExportError(
-            f"the model cannot be written there: {what}", target, "Name a file in an existing directory."
+            f"The model cannot be written there: {what}", target, "Name a file in an existing directory."
         )
     if target.exists() and not replace:
         raise ExportError(
-            "the file exists and was left as it is", target, "Choose another name, or remove it first."
+            "The file exists and was left as it is", target, "Choose another name, or remove the file first."
         )
     found, source = source_of(shelf, spec)
     try:
@@ -82,7 +82,7 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
     except (CacheNotWritable, OSError) as error:
         reason = error.what if isinstance(error, CacheNotWritable) else error.strerror
         raise ExportError(
-            f"the model cannot be written there: {reason}", target, "Choose another place."
+            f"The model cannot be written there: {reason}", target, "Choose another place."
         ) from error
     return target
 

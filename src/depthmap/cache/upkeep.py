@@ -17,6 +17,7 @@ from ..errors import (
     DepthmapError,
     DownloadError,
     FileError,
+    ModelFileCorrupted,
     UnknownModel,
     UsageError,
 )
@@ -52,11 +53,20 @@ def _verify(shelf: Shelf, slug: str, progress: Progress | None) -> list[dict[str
         if format == "pkl":
             error = _manifest_error(shelf, slug)
         elif spec is None:
-            error = "its .pkl is missing or damaged, so nothing says what it is"
+            error = str(_unknown(slug, path))
         else:
             error = _error(shelf, spec, format, progress)
         results.append({"model": slug, "format": format, "path": str(path), "ok": not error, "error": error})
     return results
+
+
+def _unknown(slug: str, path: Path) -> ModelFileCorrupted:
+    """Return the error of a file of which nothing says what model it is."""
+    return ModelFileCorrupted(
+        "its .pkl is missing or damaged, so nothing says which network it is",
+        path,
+        f"Remove it with 'depthmap models clear --model {slug}', and import the model again.",
+    )
 
 
 def _error(shelf: Shelf, spec: ModelSpec, format: str, progress: Progress | None) -> str:
@@ -202,7 +212,7 @@ def _require_absent(shelf: Shelf, spec: ModelSpec) -> None:
     for place in shelf.places:
         if spec.slug in place.store.files():
             raise UsageError(
-                f"{spec.name} is in a cache that is not written",
+                f"{spec.name} is in a cache directory that depthmap does not write to",
                 place.store.root,
-                "Nothing is ever evicted from there.",
+                "You need not pin it: nothing is ever evicted there.",
             )

@@ -13,16 +13,16 @@ from .session import Session, with_session
 
 @click.command()
 @click.argument("paths", metavar="DIR...", nargs=-1, required=True)
-@click.option("--out", "-o", required=True, metavar="OUT", help="Directory to write to; it is made.")
-@click.option("--recursive", "-r", is_flag=True, help="Also the pictures below the directories.")
-@click.option("--overwrite", is_flag=True, help="Also the pictures whose files are there already.")
+@click.option("--out", "-o", required=True, metavar="OUT", help="Directory to write to; created if needed.")
+@click.option("--recursive", "-r", is_flag=True, help="Include pictures in subdirectories.")
+@click.option("--overwrite", is_flag=True, help="Also redo pictures whose files exist already.")
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 256),
     metavar="N",
     default=4,
     show_default=True,
-    help="Pictures of one size in a forward pass.",
+    help="How many pictures of one size to run at once.",
 )
 @measuring
 @estimating
@@ -42,10 +42,9 @@ def batch(
     """Estimate the depth of all pictures in directories.
 
     DIR may also be a picture, the URL of one, or a pattern such as
-    'photos/*.jpg'. A picture that cannot be read is reported and passed
-    over. After Ctrl-C the same command goes on where it was: pictures whose
-    files are there, and not older than they, are skipped, and so are URLs whose
-    files are there.
+    'photos/*.jpg'. A picture that cannot be read is reported and skipped. After
+    Ctrl-C, run the same command again to go on: it skips pictures whose files
+    exist and are not older than the picture, and URLs whose files exist.
     """
     from ..batch import Result, plan, run_jobs
     from .progress import in_pictures
@@ -55,7 +54,7 @@ def batch(
     jobs = planned.jobs
     session.say(
         f"{len(jobs)} pictures"
-        + (f"; {len(planned.left_out)} outputs of them left out" if planned.left_out else "")
+        + (f"; skipping {len(planned.left_out)} that are depth maps of them" if planned.left_out else "")
     )
     ended = 0
     with in_pictures(session) as report:

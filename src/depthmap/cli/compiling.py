@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @with_models(required=False, several=True)
 @with_session
 def compile_models(session: Session, models: tuple[str, ...]) -> int:
-    """Make models ready for engines that need no torch.
+    """Prepare models for engines that need no torch.
 
-    For the models named, or all that are cached. What is made lies beside a
-    model's files, refers to their tensors and goes with them. Each engine that
-    is installed (onnxruntime, openvino) is compared with torch; one whose maps
-    differ by more than a thousandth is an error.
+    It compiles the models you name, or all cached ones. The result lies beside
+    a model's files, uses their tensors, and is removed with them. It compares
+    each installed engine (onnxruntime, openvino) with torch, and fails if the
+    maps differ by more than a thousandth.
     """
     cache = session.working_cache()
     names = models or tuple(row["name"] for row in cache.models() if row["status"] == "cached")
@@ -31,7 +31,7 @@ def compile_models(session: Session, models: tuple[str, ...]) -> int:
     failed: list[dict[str, Any]] = []
     for name in names:
         if cache.spec(name).embedded:
-            session.say(f"{name} ships with depthmap, compiled.")
+            session.say(f"{name} ships with depthmap, already compiled.")
             continue
         session.say(f"Compiling {name} ...")
         try:
@@ -61,4 +61,4 @@ def compile_quietly(session: Session, cache: ModelCache, name: str) -> None:
     try:
         cache.compile(name)
     except DepthmapError as error:
-        session.warn(f"{name} could not be compiled, and torch will run it. {error}")
+        session.warn(f"{name} could not be compiled, so torch will run it. {error}")

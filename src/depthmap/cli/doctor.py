@@ -37,13 +37,14 @@ Check = Callable[["ModelCache"], Finding]
 
 
 @click.command()
-@click.option("--no-predict", is_flag=True, help="Load the models, but predict nothing.")
+@click.option("--no-predict", is_flag=True, help="Load the models, but do not predict.")
 @with_session
 def doctor(session: Session, no_predict: bool) -> int:
-    """Test that everything works here.
+    """Check that everything works.
 
-    The cache, the disk, the versions; that each cached model and the embedded
-    one load, from which format and how fast; and that they predict.
+    It looks at the versions, the cache and the disk. It loads each cached model
+    and the embedded one, shows from which format and how fast, and predicts
+    once with each.
     """
     cache = session.working_cache()
     findings = []
@@ -111,7 +112,7 @@ def _cache_directory(cache: ModelCache) -> Finding:
     )
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding("cache", "broken", f"Cache directory not writable ({place})", remedy)
-    made = "writable" if place == cache.cache_dir else "not made yet"
+    made = "writable" if place == cache.cache_dir else "not created yet"
     return Finding("cache", "ok", f"{cache.cache_dir} ({made})")
 
 
@@ -120,7 +121,7 @@ def _space(cache: ModelCache) -> Finding:
 
     free = shutil.disk_usage(_existing(cache.cache_dir)).free
     if free < _LITTLE_SPACE:
-        remedy = "A download of DPT_Large in both formats needs 3 GB; DEPTHMAP_CACHE_DIR names another disk."
+        remedy = "DPT_Large in both formats needs 3 GB. To use another disk, set DEPTHMAP_CACHE_DIR."
         return Finding("disk", "note", f"only {size_text(free)} free", remedy)
     return Finding("disk", "ok", f"{size_text(free)} free")
 
@@ -145,7 +146,7 @@ def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
             return Finding(
                 name,
                 "broken",
-                "it predicts values that are no numbers",
+                "its depth map has values that are not numbers",
                 f"Run 'depthmap models verify --model {name}'.",
             )
         took = seconds_text(time.perf_counter() - start)

@@ -17,33 +17,33 @@ _MB = 1e6
 @click.group(
     cls=LazyGroup,
     table={
-        "list": ("models:list_models", "List the models that are known, and which are cached."),
-        "info": ("models:info", "Say what the cache holds."),
-        "du": ("models:usage", "Say how much room each model takes."),
+        "list": ("models:list_models", "List all models and show which are cached."),
+        "info": ("models:info", "Show what the cache holds."),
+        "du": ("models:usage", "Show how much room each model takes."),
         "download": ("transfers:download", "Download models into the cache."),
-        "import": ("transfers:import_model", "Take a checkpoint of your own into the cache."),
+        "import": ("transfers:import_model", "Add a checkpoint of your own to the cache."),
         "export": ("transfers:export", "Write a model to a file."),
-        "compile": ("compiling:compile_models", "Make models ready for engines that need no torch."),
-        "adopt": ("transfers:adopt", "Take over what torch.hub has downloaded."),
-        "verify": ("upkeep:verify", "Read every byte and compare it with its digest."),
-        "repair": ("upkeep:repair", "Make damaged files whole."),
-        "optimize": ("upkeep:optimize", "Mend what is damaged, remove what is double or stale."),
-        "clear": ("upkeep:clear", "Remove one model, or all."),
-        "pin": ("upkeep:pin", "Keep a model from being evicted."),
-        "unpin": ("upkeep:unpin", "Let a model be evicted again."),
-        "evict": ("upkeep:evict", "Remove the models least recently used."),
+        "compile": ("compiling:compile_models", "Prepare models for engines that need no torch."),
+        "adopt": ("transfers:adopt", "Reuse what torch.hub or Hugging Face downloaded."),
+        "verify": ("upkeep:verify", "Check every byte of the cached files."),
+        "repair": ("upkeep:repair", "Repair damaged files."),
+        "optimize": ("upkeep:optimize", "Repair, deduplicate and tidy the cache."),
+        "clear": ("upkeep:clear", "Remove one model, or all of them."),
+        "pin": ("upkeep:pin", "Protect a model from eviction."),
+        "unpin": ("upkeep:unpin", "Allow eviction of a model again."),
+        "evict": ("upkeep:evict", "Remove the models you have not used for longest."),
     },
 )
 @common
 def models() -> None:
-    """List, fetch, check and remove models."""
+    """List, download, check and remove models."""
 
 
 @click.command("list")
-@click.option("--format", type=click.Choice(FORMATS), help="Only models that are cached in this format.")
+@click.option("--format", type=click.Choice(FORMATS), help="List only models that are cached in this format.")
 @with_session
 def list_models(session: Session, format: str | None) -> None:
-    """List the models that are known, and which are cached.
+    """List all models and show which are cached.
 
     The most accurate comes first.
     """
@@ -70,14 +70,14 @@ def _about(row: dict[str, Any]) -> str:
 
 @click.command()
 @click.option(
-    "--detailed", is_flag=True, help="Also where each model came from, its digests and its last use."
+    "--detailed", is_flag=True, help="Also show where each model came from, its digests and its last use."
 )
 @with_models(required=False)
 @with_session
 def info(session: Session, model: str | None, detailed: bool) -> None:
-    """Say what the cache holds.
+    """Show what the cache holds.
 
-    With a model, only that one.
+    If you name a model, show only that one.
     """
     cache = session.cache()
     content = cache.info()
@@ -136,7 +136,7 @@ def _folded(line: str) -> list[str]:
 @click.command("du")
 @with_session
 def usage(session: Session) -> None:
-    """Say how much room each model takes."""
+    """Show how much room each model takes."""
     usage = session.cache().usage()
     rows = [(size_text(sum(sizes.values())), _marked(slug, usage)) for slug, sizes in usage["models"].items()]
     rows += [

@@ -14,22 +14,22 @@ _INTRODUCTION = """\
 
 <!-- Made by `python -m depthmap.cli.reference > docs/cli.md`; a test compares. -->
 
-Results go to stdout, progress and messages to stderr. With `--json` stdout is exactly one JSON document, also when
-something fails: then it has `error`, `message`, `where` and `remedy`.
+Results go to stdout, progress and messages to stderr. With `--json`, stdout is exactly one JSON document. If something
+fails, it has `error`, `message`, `where` and `remedy`.
 
 | exit status | meaning |
 |---|---|
 | 0 | done |
 | 1 | failed |
-| 2 | wrong use: an option, a name, a setting |
+| 2 | wrong use: an option, a name or a setting is wrong |
 | 3 | some of many failed, the rest is done |
-| 130 | interrupted; what was done is kept |
+| 130 | interrupted; finished work is kept |
 
-`python manage_models.py X` is `depthmap models X`, `python setup_models.py` is `depthmap setup`,
-`python test_enhanced_depth.py` is `depthmap doctor`, `python app.py` is `depthmap serve`.
+The older scripts still work: `python manage_models.py X` is `depthmap models X`, `python setup_models.py` is
+`depthmap setup`, `python test_enhanced_depth.py` is `depthmap doctor`, `python app.py` is `depthmap serve`.
 
-Shell completion, of commands, options and models: `eval "$(_DEPTHMAP_COMPLETE=bash_source depthmap)"` in `~/.bashrc`
-(`zsh_source` and `fish_source` likewise).
+For shell completion of commands, options and models, put `eval "$(_DEPTHMAP_COMPLETE=bash_source depthmap)"` into
+`~/.bashrc` (use `zsh_source` or `fish_source` for those shells).
 
 Every command takes these options, before or after its name:
 """

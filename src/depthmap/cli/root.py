@@ -24,10 +24,10 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
         "predict": ("predict:predict", "Estimate the depth of pictures."),
         "batch": ("batch:batch", "Estimate the depth of all pictures in directories."),
         "inspect": ("inspecting:inspect", "Say what the numbers in a depth file mean."),
-        "serve": ("serve:serve", "Answer over HTTP on this machine."),
-        "models": ("models:models", "List, fetch, check and remove models."),
-        "setup": ("setup:setup", "Fetch models, and see that they load."),
-        "doctor": ("doctor:doctor", "Test that everything works here."),
+        "serve": ("serve:serve", "Serve the model cache over HTTP."),
+        "models": ("models:models", "List, download, check and remove models."),
+        "setup": ("setup:setup", "Download models and check that they load."),
+        "doctor": ("doctor:doctor", "Check that everything works."),
     },
 )
 @click.version_option(__version__, prog_name="depthmap")
@@ -40,8 +40,8 @@ def cli() -> None:
     depthmap models download --model DPT_Large    the most accurate model
     depthmap batch photos -o depth                many pictures
 
-    Works offline from the first minute, with a small model that ships in the
-    package.
+    A small model ships in the package, so it works offline from the first
+    minute.
     """
 
 
@@ -108,13 +108,13 @@ def _described(error: BaseException) -> tuple[int, DepthmapError]:
     if isinstance(error, click.ClickException):
         return FAILED, DepthmapError(error.format_message().rstrip("."))
     if isinstance(error, MemoryError):
-        return FAILED, DepthmapError("There is too little memory", "", "Use a smaller model or picture.")
+        return FAILED, DepthmapError("There is not enough memory", "", "Use a smaller model or picture.")
     if isinstance(error, OSError):
         what = error.strerror or str(error)
-        return FAILED, DepthmapError(what, error.filename or "", "See the traceback with -v.")
+        return FAILED, DepthmapError(what, error.filename or "", "Run it again with -v to see the traceback.")
     what = f"Unexpected {type(error).__name__}: {error}"
     return FAILED, DepthmapError(
-        what, "", "This is a fault of depthmap: run again with -v and report what it prints."
+        what, "", "This is a bug in depthmap: run it again with -v and report what it prints."
     )
 
 

@@ -11,39 +11,39 @@ from .session import Session, complete_model, with_session
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     metavar="PORT",
     default=5000,
     show_default=True,
-    help="Port to listen at.",
+    help="Port to listen on.",
 )
 @click.option(
     "--model",
     "-m",
     metavar="MODEL",
     shell_complete=complete_model,
-    help="The model to use when a request names none.",
+    help="The model to use if a request names none.",
 )
 @click.option(
     "--no-warm",
     is_flag=True,
-    help="Load the model when it is first asked for, not as soon as the port is open.",
+    help="Load the model at the first request, not at the start.",
 )
 @with_session
 def serve(session: Session, host: str, port: int, model: str | None, no_warm: bool) -> None:
-    """Answer over HTTP on this machine, until Ctrl-C.
+    """Serve the model cache over HTTP on this machine. Press Ctrl-C to stop.
 
-    There is no password: whoever reaches the port can use it. It is reachable
-    from other machines only with another --host. The model that is used when
-    none is named is loaded behind it, unless it would have to be downloaded.
+    There is no password: anyone who can reach the port can use it. Only this
+    machine can, unless you give another --host. Once the port is open, the
+    server loads the default model, unless it would have to download it.
     """
     if not _is_loopback(host):
         session.warn(
-            f"{host} can be reached from other machines. Whoever reaches port {port} can read and delete the models "
-            "in the cache and use this machine's processor; there is no password. 127.0.0.1 is safe."
+            f"Other machines can reach {host}. Without a password, anyone who reaches port {port} can read and delete "
+            "the models in the cache and use this machine's processor. 127.0.0.1 is safe."
         )
     # The app reads its settings from the environment, as its workers do.
     given = {"DEPTHMAP_CACHE_DIR": session.cache_dir, "DEPTHMAP_MODEL": model}

@@ -107,15 +107,15 @@ _COMMON = (
         metavar="DIR",
         expose_value=False,
         callback=keep,
-        help=f"Where the models are, or several places with '{os.pathsep}' between; "
-        "by default DEPTHMAP_CACHE_DIR, else depthmap/models in XDG_CACHE_HOME or ~/.cache.",
+        help=f"Where to keep models; you can give several places with '{os.pathsep}' between. "
+        "Default: DEPTHMAP_CACHE_DIR, or depthmap/models in XDG_CACHE_HOME or ~/.cache.",
     ),
     click.option(
         "--offline",
         is_flag=True,
         expose_value=False,
         callback=keep,
-        help="Ask nothing of the network; as DEPTHMAP_OFFLINE=1.",
+        help="Do not use the network, like DEPTHMAP_OFFLINE=1.",
     ),
     click.option(
         "-q",
@@ -123,10 +123,15 @@ _COMMON = (
         is_flag=True,
         expose_value=False,
         callback=keep,
-        help="Print results and errors only.",
+        help="Print only results and errors.",
     ),
     click.option(
-        "-v", "--verbose", is_flag=True, expose_value=False, callback=keep, help="Say more; show tracebacks."
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Print more, and show tracebacks.",
     ),
 )
 
@@ -159,9 +164,7 @@ def with_models(
         def named(*args: Any, model: tuple[str, ...], names: tuple[str, ...], **options: Any) -> Any:
             chosen = tuple(dict.fromkeys([*model, *names]))
             if required and not chosen:
-                raise click.UsageError(
-                    "Name a model: --model MODEL. 'depthmap models list' shows which there are."
-                )
+                raise click.UsageError("Name a model: --model MODEL. 'depthmap models list' shows them all.")
             if several:
                 return function(*args, models=chosen, **options)
             if len(chosen) > 1:
@@ -177,7 +180,7 @@ def with_models(
             metavar="MODEL",
             multiple=True,
             shell_complete=complete_model,
-            help="The model, by name, in any case of letters" + ("; may be repeated." if several else "."),
+            help="Name of the model, in upper or lower case" + ("; may be repeated." if several else "."),
         )
         return argument(option(named))
 

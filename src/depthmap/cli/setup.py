@@ -28,7 +28,7 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
     multiple=True,
     metavar="NAMES",
     shell_complete=complete_model,
-    help=f"Models, with commas; or all, or none; may be repeated. By default {_DEFAULT}.",
+    help=f"Models, separated by commas, or all, or none; may be repeated. By default {_DEFAULT}.",
 )
 @click.option(
     "--formats",
@@ -36,17 +36,17 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
     "-f",
     multiple=True,
     metavar="FORMATS",
-    help=f"Of {' and '.join(TENSOR_FORMATS)}, with commas; by default both.",
+    help=f"{' or '.join(TENSOR_FORMATS)}, or both separated by a comma; by default both.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; use the defaults.")
 @with_session
 def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], yes: bool) -> int:
-    """Fetch models, and see that they load.
+    """Download models and check that they load.
 
-    Asks which, on a terminal, unless they are named or --yes is given. What
-    torch.hub or Hugging Face's tools have downloaded is taken over, and only
-    what is still missing is downloaded. Without a network the model that ships
-    with depthmap is set up, and what could not be had is said.
+    On a terminal it asks which ones, unless you name them or give --yes. It
+    first reuses what torch.hub or Hugging Face's tools have downloaded, and
+    downloads the rest. Without a network it sets up the model that ships with
+    depthmap, and tells you which models are missing.
     """
     cache = session.working_cache()
     asks = not yes and not session.json and sys.stdin.isatty()
@@ -83,7 +83,7 @@ def _ask_models(session: Session, cache: ModelCache) -> str:
     ]
     for line in table(("MODEL", "DOWNLOAD", "ABOUT"), cells, right=[1]):
         session.say(line)
-    return str(click.prompt("Models (names with commas, all, none)", default=_DEFAULT, err=True))
+    return str(click.prompt("Models (names separated by commas, all, none)", default=_DEFAULT, err=True))
 
 
 def _split(values: tuple[str, ...]) -> list[str]:
@@ -102,7 +102,7 @@ def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.lower().lstrip(".") for name in _split(values)))
     if unknown := [name for name in names if name not in TENSOR_FORMATS]:
         raise click.UsageError(
-            f"{', '.join(unknown)} is no format of the cache: use {' or '.join(TENSOR_FORMATS)}."
+            f"{', '.join(unknown)} is not a format of the cache: use {' or '.join(TENSOR_FORMATS)}."
         )
     return names
 
@@ -179,6 +179,6 @@ def _close(session: Session, cache: ModelCache, outcomes: list[dict[str, Any]]) 
     if missing:
         names = ", ".join(o["model"] for o in missing)
         session.say(
-            f"Not to be had now: {names}. Run this again when online; until then the embedded model works."
+            f"Not available now: {names}. Run this again when you are online; until then, the embedded model works."
         )
     return 0 if not broken else SOME_FAILED if ready else FAILED

@@ -12,21 +12,21 @@ from ..errors import ImageError
 
 STDIN = "-"
 _EXAMPLE = "cat photo.jpg | depthmap predict -"
-_LISTS = "A list of names is given with xargs: xargs -d '\\n' -a names.txt depthmap predict"
+_LISTS = "For a list of names, use xargs: xargs -d '\\n' -a names.txt depthmap predict"
 _LONGEST_NAME = 4096
 
 
 def check_once(names: Sequence[object]) -> None:
     """Raise UsageError when stdin is named twice: there is one picture in it."""
     if names.count(STDIN) > 1:
-        raise click.UsageError("stdin holds one picture: name - once.")
+        raise click.UsageError("stdin holds only one picture: give - once.")
 
 
 def refuse(names: Sequence[object]) -> None:
     """Raise UsageError when stdin is named, for a command that takes none."""
     if STDIN in names:
         raise click.UsageError(
-            f"This command takes no picture from stdin: use '{_EXAMPLE}'. {_LISTS.replace('predict', 'batch -o OUT')}"
+            f"This command reads no picture from stdin: use '{_EXAMPLE}'. {_LISTS.replace('predict', 'batch -o OUT')}"
         )
 
 

@@ -25,19 +25,19 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
     "formats",
     type=click.Choice(TENSOR_FORMATS),
     multiple=True,
-    help="Only in this format; by default in both.",
+    help="Keep only this format; by default both.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be fetched, how much it is, and if there is room."
+    "--dry-run", is_flag=True, help="Only show what would be downloaded, how much, and whether there is room."
 )
 @with_models(several=True)
 @with_session
 def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...], dry_run: bool) -> int:
     """Download models into the cache.
 
-    What is there and whole is not fetched again; an interrupted download goes
-    on where it was. DEPTHMAP_MIRRORS names other servers. Then the models are
-    compiled, where an engine is installed; see 'depthmap models compile'.
+    It skips files that you already have, and goes on with a download that was
+    interrupted. DEPTHMAP_MIRRORS names other servers. If an engine is
+    installed, it then compiles the models: see 'depthmap models compile'.
     """
     from .compiling import compile_quietly
     from .progress import in_bytes
@@ -73,36 +73,38 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
     plans = [cache.plan_download(name, formats) for name in models if not cache.spec(name).embedded]
     for plan in plans:
         session.say(
-            f"{plan['model']}: {size_text(plan['download_bytes'])} to fetch"
-            + (f", {size_text(plan['resumed_bytes'])} there already" if plan["resumed_bytes"] else "")
+            f"{plan['model']}: {size_text(plan['download_bytes'])} to download"
+            + (f", {size_text(plan['resumed_bytes'])} already here" if plan["resumed_bytes"] else "")
             + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
-            + (f" To make room, {', '.join(plan['evicts'])} would be evicted." if plan["evicts"] else "")
+            + (f" To make room, it would evict {', '.join(plan['evicts'])}." if plan["evicts"] else "")
         )
     session.result({"models": plans, "dry_run": True}, [url for plan in plans for url in plan["sources"]])
     needed = sum(plan["write_bytes"] for plan in plans)
     if plans and needed > plans[0]["free_bytes"]:
-        session.complain(f"Insufficient disk space: {size_text(needed)} are needed.")
+        session.complain(
+            f"Insufficient disk space: {size_text(needed)} are needed. Free some space, or set DEPTHMAP_CACHE_DIR."
+        )
         return FAILED
     return 0
 
 
 @click.command("import")
 @click.option("--input", "-i", "source", metavar="FILE", help="A .pt, .ckpt, .h5 or .safetensors checkpoint.")
-@click.option("--name", "-n", required=True, metavar="NAME", help="What the model is to be called.")
+@click.option("--name", "-n", required=True, metavar="NAME", help="Name to give the model.")
 @click.option(
-    "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Only in this format."
+    "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Keep only this format."
 )
-@click.option("--force", is_flag=True, help="Replace a model of that name.")
+@click.option("--force", is_flag=True, help="Replace a model that has this name.")
 @click.argument("file", metavar="[FILE]", required=False)
 @with_session
 def import_model(
     session: Session, source: str | None, name: str, formats: tuple[str, ...], force: bool, file: str | None
 ) -> None:
-    """Take a checkpoint of your own into the cache.
+    """Add a checkpoint of your own to the cache.
 
-    Its network is recognised by its tensors, whatever stands before all of
-    their names ('module.', 'model.'). What else a file of a training holds is
-    left out, and that is said. Nothing in the file is executed.
+    It recognises the network by its tensors, and removes a prefix that all of
+    their names share ('module.', 'model.'). It leaves out what else a training
+    stores in the file, and tells you so. It never runs code from the file.
     """
     chosen = source or file
     if not chosen or (source and file):
@@ -113,7 +115,7 @@ def import_model(
     files = {format: str(path) for format, path in cache.shelf.cached(spec.slug).items()}
     prefix = cache.detail(spec.slug)["provenance"].get("prefix", "")
     if prefix:
-        session.say(f"The names of its tensors begin with {prefix!r}, which was taken off.")
+        session.say(f"Its tensor names began with {prefix!r}; depthmap removed that.")
     session.say(f"{spec.name} is a {spec.network} network; use it with --model {spec.name}.")
     session.result(
         {"model": spec.name, "network": spec.network, "prefix": prefix, "files": files}, files.values()
@@ -122,9 +124,14 @@ def import_model(
 
 @click.command()
 @click.option(
-    "--output", "-o", "target", required=True, metavar="FILE", help="Where to; an existing file is replaced."
+    "--output",
+    "-o",
+    "target",
+    required=True,
+    metavar="FILE",
+    help="The file to write; an existing one is replaced.",
 )
-@click.option("--format", type=click.Choice(_EXPORTS), help="By default the file name's ending says it.")
+@click.option("--format", type=click.Choice(_EXPORTS), help="By default the file name's ending decides.")
 @with_models()
 @with_session
 def export(session: Session, model: str, target: str, format: str | None) -> None:
@@ -138,14 +145,14 @@ def export(session: Session, model: str, target: str, format: str | None) -> Non
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be taken.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be reused.")
 @with_models(required=False, several=True)
 @with_session
 def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
-    """Take over what torch.hub or Hugging Face's tools have downloaded.
+    """Reuse models that torch.hub or Hugging Face's tools have downloaded.
 
-    A checkpoint of torch.hub is linked where the disk allows it, else copied;
-    one of Hugging Face's cache is converted. Without a model, all that are found.
+    It links a checkpoint of torch.hub if the disk can, or else copies it. It
+    converts a model of Hugging Face's cache. Name a model to look only for it.
     """
     from ..cache.adopt import adopt as take
 
@@ -161,8 +168,8 @@ def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
         session.say(f"{name}: {found[name].how or 'found'}: {source}")
     if not taken or models:
         for name in by_status["cached"]:
-            session.say(f"{name}: the cache has it already.")
+            session.say(f"{name}: already in the cache.")
         for name in by_status["missing"]:
-            session.say(f"{name}: neither torch.hub nor Hugging Face's cache has a file of it.")
+            session.say(f"{name}: found neither in torch.hub's cache nor in Hugging Face's.")
     session.result({**by_status, "adopted": taken, "dry_run": dry_run}, taken)
     return FAILED if models and by_status["missing"] else 0

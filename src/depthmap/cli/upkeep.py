@@ -27,9 +27,9 @@ def _status(failed: int, total: int) -> int:
 @with_models(required=False)
 @with_session
 def verify(session: Session, model: str | None) -> int:
-    """Read every byte of the cached files and compare it with its digest.
+    """Check every byte of the cached files against its digest.
 
-    Changes nothing. Without a model, all are verified.
+    It changes nothing. Name a model to check only that one.
     """
     from .progress import in_bytes
 
@@ -46,7 +46,7 @@ def verify(session: Session, model: str | None) -> int:
     elif not bad:
         session.say(f"{count(len(results), 'file')} whole.")
     else:
-        session.say("'depthmap models repair' replaces damaged files.")
+        session.say("Run 'depthmap models repair' to repair them.")
     return _status(len(bad), len(results))
 
 
@@ -54,10 +54,11 @@ def verify(session: Session, model: str | None) -> int:
 @with_models(required=False, several=True)
 @with_session
 def repair(session: Session, models: tuple[str, ...]) -> int:
-    """Make damaged files whole: from the model's other file, else by fetching the damaged MiB.
+    """Repair damaged files.
 
-    They come from the published source, a mirror, or another depthmap server
-    that DEPTHMAP_MIRRORS names. Without a model, all cached ones are seen to.
+    It restores each damaged MiB from the model's other file, or downloads just
+    that MiB: from the mirrors that DEPTHMAP_MIRRORS names, or from the
+    published source. Name a model to repair only that one.
     """
     from .progress import in_bytes
 
@@ -88,14 +89,15 @@ def _fetched(action: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @with_session
 def optimize(session: Session, dry_run: bool) -> int:
-    """Mend or remove damaged files; remove duplicates and partial files that nobody comes back to.
+    """Repair, deduplicate and tidy the cache.
 
-    Equal files of two models are stored once, and what is over
-    DEPTHMAP_CACHE_MAX_SIZE is evicted. Every byte is read. Files that are not
-    depthmap's are never touched.
+    It reads every byte, and repairs or removes damaged files. It removes
+    duplicates and old partial files, stores equal files of two models once,
+    and evicts models beyond DEPTHMAP_CACHE_MAX_SIZE. It never touches files
+    that are not depthmap's.
     """
     from .progress import in_bytes
 
@@ -111,17 +113,18 @@ def optimize(session: Session, dry_run: bool) -> int:
     counts = ", ".join(f"{len(tally[verb])} {verb}" for verb in did if tally[verb] or verb == "removed")
     freed = size_text(tally["space_freed_mb"] * _MB)
     session.say(
-        f"{'Would be: ' if dry_run else ''}{count(tally['files_checked'], 'file')} checked, {counts}, {freed} freed."
+        f"{'A real run would give: ' if dry_run else ''}"
+        f"{count(tally['files_checked'], 'file')} checked, {counts}, {freed} freed."
     )
     return FAILED if tally["errors"] else 0
 
 
 @click.command()
-@click.option("--confirm", is_flag=True, help="Without a model: yes, remove all of them.")
+@click.option("--confirm", is_flag=True, help="Remove all models, if you name none.")
 @with_models(required=False, several=True)
 @with_session
 def clear(session: Session, models: tuple[str, ...], confirm: bool) -> int:
-    """Remove one model from the cache, or with --confirm all.
+    """Remove the models you name from the cache, or all of them with --confirm.
 
     Other files in the directory stay, and so does the model that ships with
     depthmap.
@@ -134,7 +137,9 @@ def clear(session: Session, models: tuple[str, ...], confirm: bool) -> int:
     session.say(f"{count(len(removed), 'file')} removed." if removed else "There was nothing to remove.")
     left = _elsewhere(cache, models or cache.info()["models"])
     if left:
-        session.warn(f"What is in {', '.join(map(str, left))} stays: only {cache.cache_dir} is written.")
+        session.warn(
+            f"The models in {', '.join(map(str, left))} stay: depthmap writes only to {cache.cache_dir}."
+        )
     return FAILED if left and not removed else 0
 
 
@@ -159,7 +164,7 @@ def _set_pin(session: Session, model: str, pinned: bool) -> None:
 @with_models()
 @with_session
 def pin(session: Session, model: str) -> None:
-    """Keep a model from being evicted."""
+    """Protect a model from eviction."""
     _set_pin(session, model, True)
 
 
@@ -167,7 +172,7 @@ def pin(session: Session, model: str) -> None:
 @with_models()
 @with_session
 def unpin(session: Session, model: str) -> None:
-    """Let a model be evicted again."""
+    """Allow eviction of a model again."""
     _set_pin(session, model, False)
 
 
@@ -177,14 +182,14 @@ def unpin(session: Session, model: str) -> None:
     callback=size_option,
     required=True,
     metavar="SIZE",
-    help="What may stay: 2GB, 500MB, 1.5GiB.",
+    help="How much may stay: 2GB, 500MB, 1.5GiB.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @with_session
 def evict(session: Session, max_size: int, dry_run: bool) -> None:
-    """Remove the models least recently used until the rest fits.
+    """Remove the models you have not used for longest, until the rest fits.
 
-    Pinned ones stay, and those that some process has loaded.
+    Pinned models stay, and so do models that a process has loaded.
     """
     from ..cache.budget import bytes_of, held
 
@@ -193,7 +198,7 @@ def evict(session: Session, max_size: int, dry_run: bool) -> None:
     gone = cache.evict(max_size, dry_run=dry_run)
     left = bytes_of(model for model in before if model.slug not in gone)
     session.result({"evicted": gone, "bytes_left": left, "dry_run": dry_run}, gone)
-    verb = "would go" if dry_run else "went"
+    verb = "would be evicted" if dry_run else "evicted"
     session.say(f"{count(len(gone), 'model')} {verb}, {size_text(left)} left.")
     if left > max_size:
-        session.warn(f"That is more than {size_text(max_size)}: what is left is pinned or in use.")
+        session.warn(f"That is more than {size_text(max_size)}: the rest is pinned or in use.")

@@ -157,7 +157,7 @@ class Partial:
         if before == digest:
             return False
         if self.expected and expected_leaf(self.expected, leaf).hex() != digest:
-            raise WrongLeaf(f"its 1 MiB leaf {leaf} is not the recorded one")
+            raise WrongLeaf(f"its 1 MiB block {leaf} is not the recorded one")
         with self._lock, writing(self.path):
             if self._closed:  # a connection that was slow to hear that it is over
                 raise ValueError("the partial file is closed")

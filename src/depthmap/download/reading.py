@@ -103,9 +103,7 @@ class Reader:
                 limits = httpx.Limits(max_keepalive_connections=0)
                 self._client = httpx.Client(timeout=self.timeout, follow_redirects=True, limits=limits)
             except (ValueError, httpx.InvalidURL, ImportError) as error:
-                raise lasting(
-                    f"the proxy that the environment names cannot be used ({error})", url
-                ) from error
+                raise lasting(f"the proxy in your environment cannot be used ({error})", url) from error
         return self._client
 
     def _reply(self, response: httpx.Response, source: Source, start: int) -> Reply:
@@ -129,17 +127,17 @@ class Reader:
     ) -> tuple[int, int]:
         stated = parse_content_range(response.headers.get("Content-Range", ""))
         if stated and self.size and stated.total not in (None, self.size):
-            raise lasting(f"its file has {stated.total} bytes, {self.size} are expected", source.url)
+            raise lasting(f"its file has {stated.total} bytes instead of {self.size}", source.url)
         if not stated or stated.first != start or encoded:
             source.takes_ranges = False
-            raise passing(f"it answered a range with another one (wanted from byte {start})", source.url)
+            raise passing(f"it sent another range than the one from byte {start}", source.url)
         return start, stated.total or self.size
 
     def _check_refusal(self, response: httpx.Response, source: Source) -> None:
         """Find out what a 416 means: a file that ends earlier, or a server that cannot do ranges."""
         stated = parse_content_range(response.headers.get("Content-Range", ""))
         if stated and self.size and stated.total != self.size:
-            raise lasting(f"its file has {stated.total} bytes, {self.size} are expected", source.url)
+            raise lasting(f"its file has {stated.total} bytes instead of {self.size}", source.url)
         if not source.takes_ranges:
             raise refused(response, source.url)
         source.takes_ranges = False
@@ -147,13 +145,13 @@ class Reader:
 
     def _check_length(self, response: httpx.Response, source: Source, encoded: bool) -> int:
         if response.headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise lasting("it offers a web page", source.url)
+            raise lasting("it sent a web page instead of the file", source.url)
         length = response.headers.get("Content-Length", "")
         if encoded or not re.fullmatch(r"\d{1,18}", length):
             return 0
         if self.size and int(length) != self.size:
             kind = response.headers.get("Content-Type", "unknown type")
-            raise lasting(f"it offers {length} bytes ({kind}), the file has {self.size}", source.url)
+            raise lasting(f"it offers {length} bytes ({kind}) instead of {self.size}", source.url)
         return int(length)
 
     # -- files, and whatever fsspec knows -------------------------------------------------------------------
@@ -191,6 +189,6 @@ class Reader:
 
     def _seekable(self, file: IO[bytes], source: Source, start: int, size: int) -> Reply:
         if self.size and size and size != self.size:
-            raise lasting(f"it offers {size} bytes, the file has {self.size}", source.url)
+            raise lasting(f"it offers {size} bytes instead of {self.size}", source.url)
         file.seek(start)
         return Reply(start, iter(lambda: file.read(_BLOCK), b""), size)

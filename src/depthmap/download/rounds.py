@@ -193,7 +193,7 @@ class _Rounds:
         if alone or not mixed:
             wanted = self.partial.sha256[:16]
             source.failure = DigestMismatch(
-                f"its SHA-256 is not {wanted}…, which is expected; the bytes were dropped",
+                f"its SHA-256 is not the expected {wanted}…; the bytes were dropped",
                 source.name,
                 REMEDY,
             )
@@ -228,14 +228,14 @@ class _Rounds:
         while (left := end - time.monotonic()) > 0:
             self._heed_cancel()
             if self.progress:
-                what = f"Waiting {left:.0f} s before asking again"
+                what = f"Waiting {left:.0f} s before the next try"
                 self.progress(what, self.partial.done, self.partial.size)
             time.sleep(min(0.2, left))
 
     def _heed_cancel(self) -> None:
         if self.cancel and self.cancel.is_set():
             raise Cancelled(
-                "the download was cancelled", self.partial.path, "Start it again: it goes on from there."
+                "the download was cancelled", self.partial.path, "Start it again to go on from there."
             )
 
 

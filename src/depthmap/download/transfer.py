@@ -140,7 +140,7 @@ class Connection(threading.Thread):
         if partial.size and segment.position > partial.size:
             partial.forget(self._mine)
             url = self.transfer.source.url
-            raise lasting(f"it gives more than the {partial.size} bytes that the file has", url)
+            raise lasting(f"it sent more than the {partial.size} bytes of the file", url)
         while len(segment.tail) >= LEAF and (segment.end is None or segment.start < segment.end):
             self._put(segment.tail[:LEAF])
             segment.start += LEAF
@@ -167,7 +167,7 @@ class Connection(threading.Thread):
         """The reply ended. That is right only where nothing says how long the file is."""
         segment, partial, url = self.segment, self.transfer.partial, self.transfer.source.url
         if segment.left:
-            raise passing(f"it ended after {segment.position} of {partial.size} bytes", url)
+            raise passing(f"it stopped after {segment.position} of {partial.size} bytes", url)
         if segment.tail:
             self._put(segment.tail)
             segment.start, segment.tail = segment.position, bytearray()

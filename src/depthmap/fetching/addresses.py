@@ -82,4 +82,6 @@ def _all_public(addresses: Sequence[str], host: str, where: str) -> list[str]:
 
 def _refused(host: str, address: str, where: str) -> ImageError:
     which = host if host.strip("[]") == address else f"{host}, which is {address},"
-    return ImageError(f"{which} is not on the public Internet, and was not asked", where, _REMEDY)
+    return ImageError(
+        f"{which} is not on the public Internet, so depthmap did not contact it", where, _REMEDY
+    )

@@ -67,7 +67,7 @@ class Asker:
         try:
             transport = httpx.HTTPTransport(verify=self._tls, proxy=proxy or None)
         except (ValueError, httpx.InvalidURL, ImportError) as error:
-            what = f"The proxy that the environment names cannot be used ({error})"
+            what = f"The proxy in your environment cannot be used ({error})"
             raise ImageError(what, self.where, "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY.") from error
         with transport:
             response = self._first(transport, url, headers, proxied=bool(proxy))

@@ -28,7 +28,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _REMEDY = "Check the address and the connection, or download the picture and give the file."
 _REMEDIES = {
     401: "It needs a login: download it with a browser, and give the file.",
-    403: "The server lets not everybody have it: download it with a browser, and give the file.",
+    403: "The server does not let everyone have it: download it with a browser, and give the file.",
     404: "Check the address.",
     410: "It is gone: look for another address.",
     429: "The server asks for fewer requests: wait, then try again.",
@@ -66,7 +66,7 @@ def give_up(urls: Container[str]) -> None:
     """End the fetches of these URLs that are under way, for nobody waits for them any more; each raises ImageError."""
     for under_way in list(_underway):
         if under_way.url in urls:
-            under_way.stop("The picture was not fetched: interrupted", "")
+            under_way.stop("The download of the picture was interrupted", "")
 
 
 class _Fetch:
@@ -91,10 +91,10 @@ class _Fetch:
             threading.Thread(target=self._run, name="depthmap-fetch", daemon=True).start()
             while not self._over.wait(min(_TICK, max(0.0, end - time.monotonic()))):
                 if time.monotonic() >= end:
-                    what = f"The picture did not come within {_WAITS * self.timeout:g} s"
-                    self.stop(what, "Try again, or raise DEPTHMAP_TIMEOUT, which is a tenth of that.")
+                    what = f"The picture did not arrive within {_WAITS * self.timeout:g} s"
+                    self.stop(what, "Try again, or raise DEPTHMAP_TIMEOUT (now a tenth of that).")
         finally:
-            self.stop("The picture was not fetched: interrupted", "")
+            self.stop("The download of the picture was interrupted", "")
             _underway.discard(self)
         if isinstance(self._outcome, BaseException):
             raise self._outcome
@@ -136,7 +136,7 @@ class _Fetch:
             raise self._failed(reason(error, self.timeout)) from error
 
     def _failed(self, why: str, remedy: str = _REMEDY) -> ImageError:
-        return ImageError(f"The picture cannot be fetched: {why}", self.where, remedy)
+        return ImageError(f"The picture cannot be downloaded: {why}", self.where, remedy)
 
     def _get(self) -> bytes:
         import httpx
@@ -145,7 +145,7 @@ class _Fetch:
         login = (url.username, url.password) if url.userinfo else None
         for _ in range(_MOST_REDIRECTS + 1):
             if not url.host:
-                raise self._failed("it names no server")
+                raise self._failed("the URL names no server")
             with self._asker.ask(url, login if _origin(url) == _origin(first) else None) as response:
                 if response.status_code not in _REDIRECTS:
                     return self._body(response)
@@ -155,7 +155,7 @@ class _Fetch:
     def _next(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
         location = response.headers.get("Location", "")
         if not location:
-            raise self._failed(answer(response) + " and says not where to")
+            raise self._failed(answer(response) + " without saying where to")
         target = url.join(location)
         if target.scheme not in ("http", "https"):
             raise self._failed(f"the server redirects to {target.scheme}:")
@@ -168,7 +168,7 @@ class _Fetch:
             remedy = "Open it in a browser, and copy the address of the picture itself."
             raise ImageError("This is a web page, not a picture", self.where, remedy)
         if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
-            raise self._failed("the server compressed it, which was not asked for")
+            raise self._failed("the server compressed it without being asked")
         length = response.headers.get("Content-Length", "").strip()
         if re.fullmatch(r"[0-9]{1,20}", length) and int(length) > self.max_bytes:
             raise self._too_large()
@@ -180,7 +180,7 @@ class _Fetch:
         return data.getvalue()
 
     def _too_large(self) -> ImageError:
-        what = f"The picture is larger than the bound of {self.max_bytes} bytes"
+        what = f"The picture is larger than the limit of {self.max_bytes} bytes"
         return ImageError(what, self.where, "Save it smaller, or raise max_bytes.")
 
 

@@ -21,8 +21,11 @@ def reason(error: Exception, timeout: float) -> str:
         (httpx.TimeoutException, f"no answer within {timeout:g} s"),
         (httpx.TooManyRedirects, "the server redirects without end"),
         (httpx.ConnectError, f"no connection ({error})"),
-        ((httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.ProxyError), f"it cannot be asked ({error})"),
-        (httpx.DecodingError, f"its encoding cannot be undone ({error})"),
+        (
+            (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.ProxyError),
+            f"the request is not possible ({error})",
+        ),
+        (httpx.DecodingError, f"its answer cannot be decoded ({error})"),
     )
     broken = f"the transfer broke off ({str(error) or type(error).__name__})"
     return next((text for kind, text in table if isinstance(error, kind)), broken)

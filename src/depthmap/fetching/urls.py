@@ -34,11 +34,11 @@ def check(url: str, *, offline: bool) -> None:
     match = _URL.match(url)
     scheme = match[1].lower() if match else "?"
     if scheme not in _SCHEMES:
-        what = f"Pictures are not read by {scheme}:// URLs"
+        what = f"Pictures cannot be read from {scheme}:// URLs"
         raise ImageError(what, shown(url), "Use http:// or https://, or the path of a file.")
     if offline:
         remedy = "Unset DEPTHMAP_OFFLINE or leave out --offline, or give a file."
-        raise ImageError("The picture lies on the network, and depthmap is offline", shown(url), remedy)
+        raise ImageError("The picture is on the network, but depthmap is offline", shown(url), remedy)
 
 
 def hide_login(url: str) -> str:

@@ -64,7 +64,7 @@ def format_of(path: Path) -> str:
     if path.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[path.suffix.lower()]
     raise UnrecognisedFile(
-        "this file is of no known format", path, "Known are .pt, .h5 and .safetensors checkpoints."
+        "This file has no format that depthmap knows", path, "Use a .pt, .h5 or .safetensors checkpoint."
     )
 
 

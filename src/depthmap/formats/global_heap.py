@@ -31,7 +31,7 @@ def require_end(path: Path, width: int) -> None:
     UnsafeFile
         When there are more objects than any network's file has.
     """
-    remedy = "Get the file again from where it came from."
+    remedy = "Get the file again from its source."
     if width not in _LENGTHS:
         raise ModelFileCorrupted(f"its sizes have {width} bytes", path, remedy)
     with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:

@@ -50,7 +50,7 @@ _PIPELINES = {
     for check in (0, _FLETCHER32)
 }
 """Filters, in their order, that are let run: what can be undone in a bounded way."""
-_AGAIN = "Get the file again from where it came from."
+_AGAIN = "Get the file again from its source."
 _ELSE = "Use another file."
 
 
@@ -94,7 +94,7 @@ def scan(path: Path) -> Layout:
             mapped = mapped and in_place
             total += needed
             if total > limit:
-                raise UnsafeFile(f"it claims to hold {total} bytes in {size}", path, _ELSE)
+                raise UnsafeFile(f"it claims to hold {total} bytes, but has only {size}", path, _ELSE)
             if len(tensors) > MAX_TENSORS:
                 raise UnsafeFile("it holds more data sets than any network has", path, _ELSE)
         metadata = _metadata(file)
@@ -124,7 +124,7 @@ def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.h5d.Datas
                 raise UnsafeFile(
                     f"{brief(link.decode('utf-8', 'replace'))} is a link to something else",
                     path,
-                    "Use a file that holds its tensors itself.",
+                    "Use a file that contains its own tensors.",
                 )
             item = h5py.h5o.open(group, link)
             name = prefix + link.decode("utf-8", "replace")
@@ -156,7 +156,7 @@ def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[Tenso
         raise UnsafeFile(
             f"data set {brief(name)} is stored outside the file",
             path,
-            "Use a file that holds its tensors itself.",
+            "Use a file that contains its own tensors.",
         )
     dtype = dataset.dtype
     if dtype.name not in ITEM_SIZES or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
@@ -167,9 +167,9 @@ def _describe(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> tuple[Tenso
         )
     if tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters())) not in _PIPELINES:
         raise UnrecognisedFile(
-            f"data set {brief(name)} is packed by a filter that is not known here",
+            f"data set {brief(name)} is compressed with a filter that depthmap does not know",
             path,
-            "Save it again with gzip or none ('h5repack -f NONE').",
+            "Save it again with gzip or no filter ('h5repack -f NONE').",
         )
     offset = dataset.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
     info = TensorInfo(_dtype_of(name, dataset, path), tuple(dataset.shape), offset or 0)
@@ -190,7 +190,9 @@ def _dtype_of(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> str:
     dtype = _text(dataset, _DTYPE, _MAX_DTYPE).decode("ascii", "replace")
     if dtype and _STORED_AS.get(dtype) != stored:
         raise UnrecognisedFile(
-            f"data set {brief(name)} is of type {brief(dtype)} as {stored}", path, "Update depthmap."
+            f"data set {brief(name)} holds {brief(dtype)} stored as {stored}, which depthmap does not know",
+            path,
+            "Update depthmap.",
         )
     return dtype or stored
 
@@ -327,7 +329,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
             dtype = str(tensor.dtype).removeprefix("torch.")
             if dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
                 raise UnrecognisedFile(
-                    f"tensor {brief(name)} ({dtype}) has no place in HDF5", path, "Use .pt or .safetensors."
+                    f"HDF5 cannot hold tensor {brief(name)} ({dtype})", path, "Use .pt or .safetensors."
                 )
             _write(file, name, tensor, dtype)
         # Of fixed length: texts of any length, as h5py writes them by itself, are not read.

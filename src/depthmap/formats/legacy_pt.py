@@ -70,6 +70,6 @@ def _places(
         raise ModelFileCorrupted(
             "its storages are not where they should be; the file is cut short or altered",
             path,
-            "Get the file again from where it came from.",
+            "Get the file again from its source.",
         )
     return found

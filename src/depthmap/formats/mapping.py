@@ -56,7 +56,9 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
             mapping = _read(file, path) if read else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             readahead.mapped(status, mapping)
         return _views(mapping, layout)
-    raise ModelFileCorrupted("it is replaced again and again", path, "Find out which program does that.")
+    raise ModelFileCorrupted(
+        "another program keeps replacing it", path, "Find out which program does that, and stop it."
+    )
 
 
 def _read(file: BinaryIO, path: Path) -> mmap.mmap:
@@ -118,7 +120,9 @@ def torch_dtype(name: str, path: Path) -> torch.dtype:
 
     if not hasattr(torch, name):
         raise UnrecognisedFile(
-            f"its numbers are of type {name}, which torch {torch.__version__} has not", path, "Update torch."
+            f"its numbers are of type {name}, which torch {torch.__version__} does not have",
+            path,
+            "Update torch.",
         )
     dtype: torch.dtype = getattr(torch, name)
     return dtype

@@ -80,11 +80,11 @@ def load(path: Path) -> dict[str, Any]:
         )
     if not _is_plain(data):
         raise ModelFileCorrupted(
-            "what it describes never ends", path, "Run 'depthmap models optimize' to remove it."
+            "its description never ends", path, "Run 'depthmap models optimize' to remove it."
         )
     digest = data.pop(_DIGEST, None)
     if digest is not None and data["schema"] == SCHEMA and digest != _digest(data):
         raise ModelFileCorrupted(
-            "its content is not what its digest was made of", path, "Run 'depthmap models optimize'."
+            "its content does not match its digest", path, "Run 'depthmap models optimize'."
         )
     return data

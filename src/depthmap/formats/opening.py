@@ -44,7 +44,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         if error.errno != errno.EIO:
             raise
         raise ModelFileCorrupted(
-            "the disk cannot read it", path, "Get the file again, and have the disk checked."
+            "the disk cannot read it", path, "Get the file again, and check the disk."
         ) from error
 
 
@@ -79,7 +79,7 @@ def read_small(path: Path, limit: int) -> bytes:
         data = b"" if size > limit else read_exactly(file, 0, size)
     if size > limit:
         raise ModelFileCorrupted(
-            f"it has {size} bytes, where {limit} are more than enough", path, "Use another file."
+            f"it has {size} bytes; {limit} are more than enough", path, "Use another file."
         )
     return data
 
@@ -102,4 +102,4 @@ def _require_regular(status: os.stat_result, path: Path) -> None:
 
 
 def _refuse(path: Path) -> NoReturn:
-    raise UnrecognisedFile("it is no regular file", path, "Name a file that holds a model.")
+    raise UnrecognisedFile("This is not a regular file", path, "Name a file that holds a model.")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 suffix = ".pt"
-_AGAIN = "Get the file again from where it came from."
+_AGAIN = "Get the file again from its source."
 
 
 def scan(path: Path) -> Layout:
@@ -49,7 +49,7 @@ def scan(path: Path) -> Layout:
         magic = read_exactly(file, 0, len(legacy_pt.MAGIC))
         legacy = magic == legacy_pt.MAGIC
         if not legacy and not magic.startswith(zip_directory.MAGIC):
-            raise UnrecognisedFile("this is no PyTorch checkpoint", path, _AGAIN)
+            raise UnrecognisedFile("This is not a PyTorch checkpoint", path, _AGAIN)
         strangers: dict[str, None] = {}
         content = (legacy_pt.content if legacy else _zip_content)(file, size, path, strangers)
     found = state_dict_of(content, tuple(strangers), path)
@@ -66,7 +66,7 @@ def _zip_content(file: BinaryIO, size: int, path: Path, strangers: dict[str, Non
     pickled = records[f"{prefix}/data.pkl"]
     if pickled.length > MAX_PICKLE_BYTES:
         raise ModelFileCorrupted(
-            f"its pickle is {pickled.length} bytes; no model needs so many", path, _AGAIN
+            f"its pickle has {pickled.length} bytes; no model needs so many", path, _AGAIN
         )
     order = records.get(f"{prefix}/byteorder")
     if order and read_exactly(file, order.start, min(order.length, 6)) != b"little":
@@ -88,9 +88,9 @@ def _prefix(records: Mapping[str, Record], path: Path) -> str:
     prefixes = [name[: -len("/data.pkl")] for name in records if name.endswith("/data.pkl")]
     if len(prefixes) != 1:
         raise UnrecognisedFile(
-            "this zip file is no PyTorch checkpoint",
+            "This zip file is not a PyTorch checkpoint",
             path,
-            "If a checkpoint is in it, unpack it and use that.",
+            "If it contains a checkpoint, unpack it and use that.",
         )
     if f"{prefixes[0]}/constants.pkl" in records:
         raise UnsafeFile(

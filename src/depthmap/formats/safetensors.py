@@ -26,7 +26,7 @@ _CODES = {
     "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
 _NAMES = {name: code for code, name in _CODES.items()}
-_AGAIN = "Get the file again from where it came from."
+_AGAIN = "Get the file again from its source."
 
 
 def scan(path: Path) -> Layout:
@@ -54,7 +54,7 @@ def scan(path: Path) -> Layout:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileCorrupted(f"its header cannot be read: {str(error)[:200]!r}", path, _AGAIN) from error
     if not tensors:
-        raise UnrecognisedFile("it holds no tensors", path, "Use a checkpoint: tensors by name.")
+        raise UnrecognisedFile("it holds no tensors", path, "Use a checkpoint, which holds named tensors.")
     return checked(Layout(path, tensors, _decoded(values)), size)
 
 
@@ -66,7 +66,7 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _describe(name: str, entry: Mapping[str, Any], data: int, path: Path) -> TensorInfo:
@@ -79,7 +79,7 @@ def _describe(name: str, entry: Mapping[str, Any], data: int, path: Path) -> Ten
     begin, end = entry["data_offsets"]
     info = TensorInfo(_CODES[entry["dtype"]], tuple(entry["shape"]), begin)
     if not is_sane(info) or type(end) is not int or end - begin != info.nbytes:
-        raise ValueError(f"tensor {brief(name)} has another size than its shape needs")
+        raise ValueError(f"the size of tensor {brief(name)} does not fit its shape")
     return info._replace(offset=data + begin)
 
 
@@ -128,7 +128,7 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
         dtype = str(tensor.dtype).removeprefix("torch.")
         if dtype not in _NAMES:
             raise UnrecognisedFile(
-                f"tensor {brief(name)} ({dtype}) has no place in safetensors", path, "Use .pt or .h5."
+                f"safetensors cannot hold tensor {brief(name)} ({dtype})", path, "Use .pt or .h5."
             )
         end = position + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": _NAMES[dtype], "shape": list(tensor.shape), "data_offsets": [position, end]}

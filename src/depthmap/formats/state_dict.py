@@ -149,14 +149,14 @@ def state_dict_of(content: Any, strangers: Sequence[str], path: Path) -> StateDi
     unread = [f"{brief(name)} ({value.kind})" for name, value in named.items() if type(value) is Unread]
     if not tensors and strangers:
         raise UnsafeFile(
-            f"it holds no tensors by name, but objects of {brief(strangers[0])}, which would run code",
+            f"it holds no named tensors, but objects of {brief(strangers[0])}, which would run code",
             path,
             "Save the network's state dict: torch.save(model.state_dict(), 'model.pt').",
         )
     if not tensors:
         quantised = f": {unread[0]} cannot be read" if unread else ""
         raise UnrecognisedFile(
-            f"it holds no state dict{quantised}", path, "Use a checkpoint: tensors by name."
+            f"it holds no state dict{quantised}", path, "Use a checkpoint, which holds named tensors."
         )
     is_all = not strangers and all(type(content.get(name)) is TensorInfo for name in (*tensors, *content))
     return StateDict(tensors, is_all, (*unread, *map(brief, strangers)))

@@ -99,7 +99,7 @@ def placed(path: Path, text: str, file_size: int) -> Layout:
         }
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileCorrupted(
-            f"where its tensors lie is not written as it should be ({str(error)[:200]})",
+            f"the record of where its tensors lie is damaged ({str(error)[:200]})",
             path,
             "Scan the file.",
         ) from error
@@ -116,7 +116,7 @@ def checked(layout: Layout, file_size: int) -> Layout:
     UnsafeFile
         When copies of the mapped tensors would take a multiple of the file.
     """
-    remedy = "Get the file again from where it came from."
+    remedy = "Get the file again from its source."
     if len(layout.tensors) > MAX_TENSORS:
         raise ModelFileCorrupted(
             f"{len(layout.tensors)} tensors is more than any network has", layout.path, remedy

@@ -150,9 +150,9 @@ class Unpickler:
     def refuse(self, what: str) -> NoReturn:
         """Raise UnsafeFile."""
         raise UnsafeFile(
-            f"the file asks {what}; nothing of it was run",
+            f"the file asks {what}; depthmap ran nothing",
             self.path,
-            "Use a file from a source you trust that holds tensors only.",
+            "Use a file that holds only tensors, from a source you trust.",
         )
 
 
@@ -427,6 +427,6 @@ def unpickle(
     """
     if len(data) > MAX_PICKLE_BYTES:
         raise ModelFileCorrupted(
-            f"its pickle is {len(data)} bytes; no model needs so many", path, "Use another file."
+            f"its pickle has {len(data)} bytes; no model needs so many", path, "Use another file."
         )
     return Unpickler(data, path, allowed, storage, strangers).load()

@@ -72,7 +72,7 @@ def _directory(file: BinaryIO, size: int) -> _Directory:
         read_exactly(file, end, _END.size)
     )
     if signature != b"PK\x05\x06" or disk or first or here != entries or comment:
-        raise ValueError("it does not end as an archive does")
+        raise ValueError("it does not end like an archive")
     locator = read_exactly(file, end - _LOCATOR_64.size, _LOCATOR_64.size)
     if locator.startswith(b"PK\x06\x07"):  # torch writes one for small archives too
         end, entries, length, offset = _directory_64(file, locator, end - _LOCATOR_64.size - _END_64.size)
@@ -113,7 +113,7 @@ def _entries(directory: _Directory, path: Path) -> Iterator[tuple[bytes, int, in
             )
         yield name, header, length
     if at != len(raw):
-        raise ValueError("its directory has another length than its entries")
+        raise ValueError("the length of its directory does not match its entries")
 
 
 def _wide(extra: bytes, *values: int) -> list[int]:

@@ -143,7 +143,7 @@ def recognise(shapes: Mapping[str, tuple[int, ...]]) -> str:
     difference = _difference(expected_shapes(nearest), used)
     if not difference:
         return nearest
-    what = f"The {len(found)} tensors found are no network that depthmap knows ({_some(found) or 'nothing'})"
+    what = f"The {len(found)} tensors found fit no network that depthmap knows ({_some(found) or 'nothing'})"
     expected = f"; the nearest, {nearest}, has {len(expected_shapes(nearest))}: {difference}"
     raise UnrecognisedFile(
         what + (expected if agreement[nearest] else ""),

@@ -15,8 +15,8 @@ from ..errors import CacheNotReadable, CacheNotWritable, InsufficientDiskSpace
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MAKE_ROOM = (
-    "Free some space ('depthmap models clear --model M' removes a model), or write to another disk "
-    "(DEPTHMAP_CACHE_DIR moves the cache)."
+    "Free some space ('depthmap models clear --model M' removes a model), or use another disk "
+    "(set DEPTHMAP_CACHE_DIR)."
 )
 _LONGEST_NAME = 120
 _SILENCE = 600

@@ -138,7 +138,7 @@ class Manifest:
             raise ModelFileCorrupted(
                 f"it describes no model ({str(error)[:200]!r})",
                 path,
-                "'depthmap models optimize' removes it.",
+                "Run 'depthmap models optimize' to remove it.",
             ) from error
 
     @classmethod
@@ -165,7 +165,7 @@ def _record(entry: Mapping[str, Any]) -> FileRecord:
     if type(leaves) is not bytes or len(leaves) != -(-size // LEAF) * 32:
         raise ValueError("the leaf digests do not fit the size")
     if type(sha256) is not str or not _SHA256.fullmatch(sha256):
-        raise ValueError("a digest is no SHA-256")
+        raise ValueError("a digest is not a SHA-256")
     tensors = entry.get("tensors", "")  # an older schema has it not
     if type(tensors) is not str:
         raise TypeError("where tensors lie is written as text")

@@ -30,9 +30,9 @@ def slug_of(name: str) -> str:
     slug = name.lower()
     if not name.isascii() or not _is_slug(slug):
         raise UsageError(
-            f"{name!r} cannot be a model's name",
+            f"{name!r} is not a valid model name",
             "",
-            "Use up to 64 letters, digits, '_' and '-', beginning with a letter or digit.",
+            "Use up to 64 letters, digits, '_' and '-', and begin with a letter or digit.",
         )
     return slug
 

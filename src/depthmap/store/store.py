@@ -115,12 +115,12 @@ class Store(Directory):
         path, record = self.path(slug, format), self.record(slug, format)
         if record is None:
             raise ModelFileCorrupted(
-                "nothing is recorded to compare it with", path, "Run 'depthmap models repair'."
+                "the cache has no record to compare it with", path, "Run 'depthmap models repair'."
             )
         stamp = Stamp.of(path)
         if stamp.size != record.digest.size:
             raise ModelFileCorrupted(
-                f"it has {stamp.size} bytes, {record.digest.size} are expected",
+                f"it has {stamp.size} bytes instead of {record.digest.size}",
                 path,
                 "Run 'depthmap models repair'.",
             )

@@ -76,7 +76,7 @@ class ModelManager:
             raise UsageError(
                 "All models would be removed",
                 self.cache_dir,
-                "Call clear_cache(confirm=True) if that is meant.",
+                "Call clear_cache(confirm=True) if you mean that.",
             )
         return bool(self._cache.clear())
 

@@ -57,7 +57,7 @@ class ExportDirectory:
         with self._alone(target):
             if target.exists() and not overwrite:
                 raise ExportError(
-                    "the file exists and was left as it is",
+                    "The file exists and was left as it is",
                     target,
                     'Choose another export_path, or send "overwrite": true.',
                 )
@@ -78,13 +78,13 @@ class ExportDirectory:
         root, target = self._resolved(export_path)
         if root not in target.parents:
             raise ExportRefused(
-                "the path lies outside of the directory that exports are written below",
+                "The path is outside the export directory",
                 export_path,
                 f"Name a file below {root}, or start the server with DEPTHMAP_EXPORT_DIR set to another directory.",
             )
         if self._in_cache(target):
             raise ExportRefused(
-                "the path lies in the model cache",
+                "The path is inside the model cache",
                 export_path,
                 "Name a file elsewhere, or start the server with DEPTHMAP_EXPORT_DIR set to another directory.",
             )
@@ -94,7 +94,7 @@ class ExportDirectory:
                 f".{format}" if format in EXPORTS else f"one of {', '.join(f'.{name}' for name in EXPORTS)}"
             )
             raise UsageError(
-                "the path's suffix is not that of the format", export_path, f"Let it end in {wanted}."
+                "The path's suffix does not match the format", export_path, f"End the path in {wanted}."
             )
         return target, format
 
@@ -102,7 +102,7 @@ class ExportDirectory:
         path = Path(export_path)
         if not path.name or any(_NOT_PORTABLE.search(part) for part in path.relative_to(path.anchor).parts):
             raise UsageError(
-                "export_path is no path that every system can have",
+                "export_path is not a path that works on every system",
                 "",
                 "Use letters, digits, '_', '-', '.', and '/' between directories.",
             )
@@ -111,7 +111,7 @@ class ExportDirectory:
             target = (root / path).resolve()
             target.exists()  # raises for names that are too long
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
-            raise UsageError("export_path cannot be resolved", export_path, "Name another path.") from error
+            raise UsageError("export_path cannot be resolved", export_path, "Give another path.") from error
         return root, target
 
     def _in_cache(self, target: Path) -> bool:
@@ -124,7 +124,7 @@ class ExportDirectory:
         """Keep two requests from both finding that a file is not there yet."""
         with self._lock:
             if target in self._writing:
-                raise CacheBusy("another request is writing this file", target, "Wait for it to end.")
+                raise CacheBusy("Another request is writing this file", target, "Wait for it to end.")
             self._writing.add(target)
         try:
             yield

@@ -30,9 +30,7 @@ def wanted(cache: ModelCache, path: str) -> tuple[ModelSpec, str]:
     for spec in cache.shelf.catalog.values():
         if spec.path and path == spec.path:
             return spec, "pt"
-    raise UnknownModel(
-        "No file of a model has this name", path[:200], "GET /api/models/status names the models."
-    )
+    raise UnknownModel("No model file has this name", path[:200], "GET /api/models/status lists the models.")
 
 
 def reply(cache: ModelCache, path: str) -> FileResponse:
@@ -49,9 +47,9 @@ def reply(cache: ModelCache, path: str) -> FileResponse:
     found = whole_files(cache.shelf, spec, (format,))
     if not found:
         raise ModelUnavailable(
-            f"the server has no whole .{format} of it",
+            f"The server has no whole .{format} of this model",
             spec.name,
-            f"Run 'depthmap models download --model {spec.name} --format {format}' where the server runs.",
+            f"Run 'depthmap models download --model {spec.name} --format {format}' on the server.",
         )
     digest = _digest(cache, spec, format, found[format])
     headers = {"ETag": f'"{digest}"'} if digest else None

@@ -49,31 +49,31 @@ REFUSALS: dict[int, tuple[str, str, str]] = {
     400: ("UsageError", "The body is not JSON", """Send JSON, as in curl -d '{"confirm": true}'."""),
     403: (
         "CrossSiteRequest",
-        "The request was made by a page of another site",
+        "A page of another site made this request",
         "Call the API from its own page, or from a program that sends no Origin header.",
     ),
-    404: ("NotFound", "There is nothing at this address", "GET / names the routes."),
-    405: ("MethodNotAllowed", "This address does not take this method", "GET / names the routes."),
+    404: ("NotFound", "There is nothing at this address", "GET / lists the routes."),
+    405: ("MethodNotAllowed", "This address does not accept this method", "GET / lists the routes."),
     408: (
         "RequestTimeout",
         "The body did not arrive in time",
-        "Send it again; DEPTHMAP_TIMEOUT sets the time.",
+        "Send it again, or raise DEPTHMAP_TIMEOUT.",
     ),
-    413: ("BodyTooLarge", "The body is longer than this API takes", "Send at most 1 MiB."),
+    413: ("BodyTooLarge", "The body is too long", "Send at most 1 MiB."),
     421: (
         "HostRefused",
-        "The server does not go by the name in the Host header",
-        "Call it by localhost, or give the name to the server when it is started.",
+        "The server does not answer to the name in the Host header",
+        "Use localhost, or give the server this name when you start it.",
     ),
     500: (
         "InternalError",
-        "The server met an error of its own",
-        "Its log has the details; please report them.",
+        "Something went wrong in the server",
+        "Please report the details in its log.",
     ),
     503: (
         "ServerStopped",
-        "The server was stopped while it worked on the request",
-        "Start it again, and ask it what was done.",
+        "The server stopped while it was working on the request",
+        "Start it again, and check what was done.",
     ),
 }
 """Error, message and remedy of what is not our own errors' to say, by status."""
@@ -110,7 +110,7 @@ def success(**fields: Any) -> Json:
 
 def refusal(status: int, detail: str = "", headers: Mapping[str, str] | None = None) -> Json:
     """Return the reply to a request that was refused with an HTTP status."""
-    name, message, remedy = REFUSALS.get(status, ("HttpError", detail, "GET / names the routes."))
+    name, message, remedy = REFUSALS.get(status, ("HttpError", detail, "GET / lists the routes."))
     fields = {
         "success": False,
         "error": name,
@@ -141,7 +141,7 @@ async def _invalid(request: Request, error: Any) -> Json:
     if any(problem["type"] == "json_invalid" for problem in problems):
         return refusal(400)
     texts = [f"{'.'.join(map(str, p['loc'][1:])) or 'the body'}: {p['msg']}"[:200] for p in problems[:3]]
-    wrong = errors.UsageError("; ".join(texts), "", "/openapi.json describes what each route takes.")
+    wrong = errors.UsageError("; ".join(texts), "", "/openapi.json describes what each route accepts.")
     return Json({"success": False, **wrong.as_dict()}, 422)
 
 

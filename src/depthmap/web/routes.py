@@ -45,7 +45,7 @@ class ClearRequest(BaseModel):
     """What clearing takes."""
 
     model_config = ConfigDict(extra="forbid")
-    confirm: StrictBool = Field(False, description="Must be true: every model goes.")
+    confirm: StrictBool = Field(False, description="Must be true. Removes all models.")
 
 
 class ExportRequest(BaseModel):
@@ -58,9 +58,9 @@ class ExportRequest(BaseModel):
         description="Below the export directory; ends in .pt, .h5, .safetensors or .pkl.",
     )
     format: str = Field(
-        "", max_length=16, description="pt, h5, safetensors or pkl; by default that of the suffix."
+        "", max_length=16, description="pt, h5, safetensors or pkl; by default the path's suffix decides."
     )
-    overwrite: StrictBool = Field(False, description="Replace a file that is there.")
+    overwrite: StrictBool = Field(False, description="Replace an existing file.")
 
 
 def _cache(request: Request) -> ModelCache:
@@ -96,7 +96,7 @@ def cache_info(cache: Cache) -> Json:
 
 
 @models.get(
-    "/status", response_model=Success, summary="All models, cached or to be had, and the cache's health"
+    "/status", response_model=Success, summary="All models, cached or available, and the cache's health"
 )
 def status(cache: Cache, estimator: Default) -> Json:
     """Answer models, stats, the model used when none is named, why, and whether it is ready."""
@@ -123,7 +123,7 @@ async def clear_cache(cache: Cache, long: Long, request: ClearRequest | None = N
     """Answer the files that went; files that are not ours stay."""
     if request is None or not request.confirm:
         raise UsageError(
-            "Clearing removes every model from the cache, and was not confirmed; nothing was removed",
+            "Clearing removes every model and must be confirmed; nothing was removed",
             "",
             """Send {"confirm": true}.""",
         )
@@ -132,7 +132,9 @@ async def clear_cache(cache: Cache, long: Long, request: ClearRequest | None = N
 
 
 @models.post(
-    "/cache/optimize", response_model=Success, summary="Verify every byte; remove what is damaged or litter"
+    "/cache/optimize",
+    response_model=Success,
+    summary="Verify every byte; remove damaged files, duplicates and leftovers",
 )
 async def optimize_cache(cache: Cache, long: Long) -> Json:
     """Answer files_checked, files_removed, space_freed_mb, errors, removed."""
@@ -157,7 +159,7 @@ async def export_model(name: str, request: ExportRequest, exports: Exports, long
 @models.get(
     "/files/{path:path}",
     response_class=FileResponse,
-    summary="A model's file or a range of it, for the mirrors and the repairs of others",
+    summary="A model's file or a range of it, for downloads and repairs on other machines",
 )
 def file(path: str, cache: Cache) -> FileResponse:
     """Answer the bytes of a whole cached .pt or .h5."""

@@ -21,8 +21,8 @@ _LAST_SECONDS = 10
 """How long requests under way may still take when the server is told to stop."""
 _NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _REASONS = {
-    errno.EADDRINUSE: "another program listens there",
-    errno.EACCES: "only the administrator may listen there",
+    errno.EADDRINUSE: "another program uses this port",
+    errno.EACCES: "only the administrator may use this port",
 }
 
 
@@ -51,7 +51,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         When there is none that can be listened on.
     """
     if not 0 <= port < 65536:
-        raise UsageError("a port is a number from 0 to 65535", port, "Choose another port.")
+        raise UsageError("A port is a number from 0 to 65535", port, "Choose another port.")
     sockets: list[socket.socket] = []
     failure: OSError | None = None
     for family, address in _addresses(host, port):
@@ -81,10 +81,10 @@ def _refused(error: Exception, host: str, port: int) -> UsageError:
     code = getattr(error, "errno", None)
     reason = _REASONS.get(code or 0) or getattr(error, "strerror", None) or str(error)
     airplay = (
-        " On macOS, AirPlay Receiver takes port 5000." if code == errno.EADDRINUSE and port == 5000 else ""
+        " On macOS, AirPlay Receiver uses port 5000." if code == errno.EADDRINUSE and port == 5000 else ""
     )
     return UsageError(
-        f"the server cannot listen: {reason}",
+        f"The server cannot start: {reason}",
         f"{host}, port {port}",
         f"Choose another port or host.{airplay}",
     )
@@ -95,6 +95,6 @@ def run(app: FastAPI, host: str, port: int) -> None:
     sockets = listen(host, port)
     server = uvicorn.Server(configure(app, host, port))
     shown = f"[{host}]" if ":" in host else host
-    log.info("depthmap answers on http://%s:%d (Ctrl-C ends it)", shown, sockets[0].getsockname()[1])
+    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, sockets[0].getsockname()[1])
     with suppress(KeyboardInterrupt):
         server.run(sockets=sockets)

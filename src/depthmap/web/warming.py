@@ -74,21 +74,21 @@ class DefaultEstimator:
         try:
             self._warm()
         except Exception as error:
-            log.warning("the default model could not be warmed: %s", error)
+            log.warning("the default model could not be loaded: %s", error)
 
     def _warm(self) -> None:
         if self._stopped.wait(_HEAD_START):
             return
         spec, reason = choose(self.cache)
         if not spec.embedded and (self.cache.settings.disable_cache or not self.cache.is_cached(spec.slug)):
-            log.info("%s is not in the cache, so it was not warmed", spec.name)
+            log.info("%s is not in the cache, so it is not loaded in advance", spec.name)
             return
         import numpy as np
 
         estimator = self.get()
         if not self._stopped.is_set():  # loading may have taken seconds
             estimator.predict(np.full((spec.input_size, spec.input_size, 3), 127, np.uint8))
-            log.info("%s is warm (%s)", spec.name, reason)
+            log.info("%s is loaded (%s)", spec.name, reason)
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
