@@ -750,13 +750,13 @@ def test_a_checkpoint_is_told_from_a_picture_with_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (b"%PDF-1.7\n", "a PDF, not a picture"),
-        (b"\0\0\0\x20ftypisom\0\0\x02\0", "a video"),
-        (b"8BPS\0\1", "not a"),
+        (b"%PDF-1.7\n", "a PDF, not a picture .*pdftoppm .*depthmap predict"),
+        (b"\0\0\0\x20ftypisom\0\0\x02\0", "a video, not a picture .*ffmpeg .*depthmap batch"),
+        (b"8BPS\0\1", "not a picture of a known kind"),
     ],
 )
 def test_other_files_are_told_from_pictures_by_what_they_are(head, said):
-    with pytest.raises(ImageError, match=rf"This is {said}.* of a known kind"):
+    with pytest.raises(ImageError, match=rf"This is {said}"):
         read(head + bytes(100))
 
 

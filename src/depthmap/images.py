@@ -25,7 +25,7 @@ from .camera import Camera
 from .errors import ImageError
 from .fetching import is_url, shown, stand_in, was_url
 from .pixels import Pixels, check_size, from_array, is_tensor, tensor_array
-from .signatures import HEAD, MODELS, PICTURE, kind_of
+from .signatures import HEAD, MODELS, PDF, PICTURE, VIDEO, kind_of
 
 MAX_PIXELS = 200_000_000
 """Pixels of a picture, width × height, that :func:`read` accepts unless told otherwise."""
@@ -45,6 +45,11 @@ SUFFIXES = frozenset(
 """File name endings, in lower case, by which :func:`find_images` knows a picture."""
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF and HEIC"
+# What to do with files that hold pictures, but are none.
+_MAKE_PICTURES = {
+    VIDEO: "Take its frames out, 'ffmpeg -i {} frames/%05d.png', then run 'depthmap batch frames -o depth'.",
+    PDF: "Make pictures of its pages, 'pdftoppm -png {} page', then run 'depthmap predict page*.png'.",
+}
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _BITS, _PLANES = 258, 284  # TIFF's BitsPerSample and PlanarConfiguration
 # EXIF orientation → (swap the axes, flip up-down, flip left-right), in that order.
@@ -238,6 +243,8 @@ def _no_picture(stream: IO[bytes], where: str) -> ImageError:
     if kind in MODELS:
         remedy = f"Run 'depthmap models import --input {where} --name NAME', then use it with --model NAME."
         return ImageError(f"This is {kind}, not a picture", where, remedy)
+    if kind in _MAKE_PICTURES:
+        return ImageError(f"This is {kind}, not a picture", where, _MAKE_PICTURES[kind].format(where))
     said = "not a picture" if kind in ("", PICTURE) else f"{kind}, not a picture"
     return ImageError(f"This is {said} of a known kind", where, f"Known kinds are {_KINDS}.")
 

@@ -6,12 +6,12 @@ import click
 
 from ..outputs import Options
 from . import stdin
-from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
+from .estimating import DEFAULT_OUTPUTS, OUTPUTS_HELP, Choice, announce, closing, document, estimating
 from .measuring import Measures, measuring
 from .session import Session, with_session
 
 
-@click.command()
+@click.command(epilog=OUTPUTS_HELP)
 @click.argument("paths", metavar="DIR...", nargs=-1, required=True)
 @click.option("--out", "-o", required=True, metavar="OUT", help="Directory to write to; created if needed.")
 @click.option("--recursive", "-r", is_flag=True, help="Include pictures in subdirectories.")
@@ -24,8 +24,8 @@ from .session import Session, with_session
     show_default=True,
     help="How many pictures of one size to run at once.",
 )
-@measuring
 @estimating
+@measuring
 @with_session
 def batch(
     session: Session,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..colours import COLOUR_MAPS, DEFAULT_MAP
 from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS, Options
 from .output import count, seconds_text
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from ..estimator import DepthEstimator
 
 DEFAULT_OUTPUTS = ("png16", "colour")
+
+
+OUTPUTS_HELP = "\b\nOutputs:\n" + "\n".join(
+    f"  {name:<12}  {output.about}" for name, output in OUTPUTS.items()
+)
+"""What -f takes, for the end of a command's help."""
 
 
 def _outputs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -47,14 +54,21 @@ _OPTIONS = (
         shell_complete=_complete_outputs,
         multiple=True,
         metavar="NAME",
-        help=f"What to write: {', '.join(OUTPUTS)}; may be repeated. By default {' and '.join(DEFAULT_OUTPUTS)}.",
+        help=f"What to write, one of the outputs below; may be repeated. Default: {' and '.join(DEFAULT_OUTPUTS)}.",
     ),
     click.option(
         "--model",
         "-m",
         metavar="MODEL",
         shell_complete=complete_model,
-        help="By default DEPTHMAP_MODEL, else the most accurate that is cached, else the embedded one.",
+        help="Default: DEPTHMAP_MODEL, or the most accurate cached model, or the embedded one.",
+    ),
+    click.option(
+        "--colours",
+        type=click.Choice(tuple(COLOUR_MAPS)),
+        default=DEFAULT_MAP,
+        show_default=True,
+        help="Colour map of the colour outputs.",
     ),
     click.option(
         "--ratio",
@@ -62,7 +76,7 @@ _OPTIONS = (
         default=10.0,
         show_default=True,
         metavar="R",
-        help="In 3D (ply, glb, normal) the farthest is R times as far as the nearest, where no metres are known.",
+        help="Without metres, 3D outputs put the farthest R times as far away as the nearest.",
     ),
     click.option(
         "--eyes",
@@ -70,25 +84,25 @@ _OPTIONS = (
         default=2.5,
         show_default=True,
         metavar="PERCENT",
-        help="How deep stereo and anaglyph are: the shift between the two views, in % of the width.",
+        help="Depth of stereo and anaglyph: largest shift between the views, in % of the width.",
     ),
     click.option(
-        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one."
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps. Default: a GPU if there is one."
     ),
     click.option(
         "--engine",
         type=click.Choice(("auto", TORCH, *ENGINES)),
         default="auto",
-        help="What runs the network; by default what gives the maps soonest.",
+        help="What runs the network. Default: whatever finishes soonest.",
     ),
-    click.option("--no-cache", is_flag=True, help="Read nothing from the cache, and leave nothing in it."),
-    click.option("--verify", is_flag=True, help="Read every byte of the model's file before it is used."),
+    click.option("--no-cache", is_flag=True, help="Do not read or write the model cache."),
+    click.option("--verify", is_flag=True, help="Check every byte of the model file before using it."),
     click.option(
         "--allow-private",
         is_flag=True,
         expose_value=False,
         callback=keep,
-        help="Let URLs lead to private, loopback and other addresses that are not on the public Internet.",
+        help="Also fetch URLs on private and local addresses.",
     ),
     click.option(
         "--print0",
@@ -96,16 +110,13 @@ _OPTIONS = (
         is_flag=True,
         expose_value=False,
         callback=keep,
-        help="End each name that is printed with NUL instead of a newline, for xargs -0.",
+        help="End each printed file name with NUL, for xargs -0.",
     ),
 )
 
 
 def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of the model and the outputs; it gets a `Choice` for the former.
-
-    How the outputs are to look comes as `Options`.
-    """
+    """Give a command the options of the model and the outputs; it gets a `Choice` and `Options`."""
 
     @functools.wraps(function)
     def chosen(
@@ -115,12 +126,13 @@ def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
         engine: str,
         no_cache: bool,
         verify: bool,
+        colours: str,
         ratio: float,
         eyes: float,
         **others: Any,
     ) -> Any:
         choice = Choice(model, device, engine, not no_cache, verify)
-        return function(*args, choice=choice, options=Options(ratio=ratio, eyes=eyes), **others)
+        return function(*args, choice=choice, options=Options(colours, ratio, eyes), **others)
 
     decorated: Callable[..., Any] = chosen
     for option in reversed(_OPTIONS):

@@ -43,29 +43,32 @@ _OPTIONS = (
         multiple=True,
         callback=_points,
         metavar="X,Y=METRES",
-        help="A point whose distance you know: column, row, metres. Give two or more; the files then hold metres.",
+        help="A point whose distance you know: column, row, metres. Give two or more, and files hold metres.",
     ),
     click.option(
-        "--far", type=float, metavar="METRES", help="How far the farthest is; with it one point is enough."
+        "--far",
+        type=float,
+        metavar="METRES",
+        help="Distance of the farthest thing; then one point is enough.",
     ),
     click.option(
         "--calibration",
         "file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="With --calibrate, save the points there; without it, use the points saved there.",
+        help="With --calibrate: save the points. Without: use the saved points.",
     ),
     click.option(
         "--fov",
         type=float,
         metavar="DEGREES",
-        help="Field of view across the width, for 3D; by default from EXIF, else 60 across the longer side.",
+        help="Field of view across the width. Default: from EXIF, or 60 across the longer side.",
     ),
     click.option(
         "--focal",
         type=float,
         metavar="MM",
-        help="Instead of --fov: focal length in millimetres, as on a 35 mm camera.",
+        help="Focal length in 35 mm terms, instead of --fov.",
     ),
 )
 

@@ -13,7 +13,7 @@ import click
 from ..fetching import hide_login, is_url
 from ..outputs import OUTPUTS, Options
 from . import stdin
-from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document, estimating
+from .estimating import DEFAULT_OUTPUTS, OUTPUTS_HELP, Choice, announce, closing, document, estimating
 from .measuring import Measures, measuring
 from .session import Session, with_session
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from ..batch import Job
 
 
-@click.command()
+@click.command(epilog=OUTPUTS_HELP)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option(
     "--out",
     "-o",
     default=".",
     metavar="PATH",
-    help="Directory, by default this one; or for one picture a file, or - for stdout.",
+    help="Directory to write to, by default this one. For one picture also a file, or - for stdout.",
 )
-@measuring
 @estimating
+@measuring
 @with_session
 def predict(
     session: Session,
@@ -43,12 +43,11 @@ def predict(
     options: Options,
 ) -> int:
     """Estimate the depth of pictures: photo.jpg gives photo_depth.png (16 bits)
-    and photo_colour.png.
+    and photo_colour.png. Brighter is nearer.
 
     IMAGE is a picture, a directory of pictures, the URL of a picture, a
-    pattern such as 'photos/*.jpg', or - for a picture on stdin. The maps are
-    relative inverse depth: brighter is nearer. The pictures are never changed;
-    earlier maps of the same name are replaced.
+    pattern such as 'photos/*.jpg', or - for a picture on stdin. Your pictures
+    are never changed. Earlier outputs of the same name are replaced.
     """
     jobs = _jobs(session, images, out, formats)
     from ..batch import run_jobs

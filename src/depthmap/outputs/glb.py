@@ -31,7 +31,7 @@ class Glb(Output):
 
     name = "glb"
     suffix = "_mesh.glb"
-    about = "textured mesh, binary glTF, for Blender, browsers and phones"
+    about = "textured mesh (glTF), for Blender, browsers and phones"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the file."""

@@ -17,7 +17,7 @@ class SideBySide(Output):
 
     name = "side-by-side"
     suffix = "_side.png"
-    about = "8-bit colour PNG: the picture on the left, its depth on the right"
+    about = "8-bit RGB PNG: the picture on the left, its depth on the right"
     needs_picture = True
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

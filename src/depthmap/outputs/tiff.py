@@ -38,7 +38,7 @@ class Rgbd(Output):
 
     name = "rgbd"
     suffix = "_rgbd.tiff"
-    about = "TIFF of two pages: the photo, and its depth as float32"
+    about = "depth in the photo: TIFF of two pages, the second float32"
     needs_picture = True
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
