@@ -312,7 +312,8 @@ class Depth:
         """Return the surface that the picture shows: ``vertices``, ``faces``, ``uv`` in the picture, and ``units``.
 
         Axes are those of `points`. The surface is cut where one object hides another, and edges that a network blurs
-        are made steps; so vertices there differ from `points`. See `distances` for ``ratio``.
+        are made steps; so vertices there differ from `points`. There are at most 1000 along the longer side. See
+        `distances` for ``ratio``.
         """
         from .geometry import mesh
 
@@ -325,10 +326,10 @@ class Depth:
         Axes are those of `points`; (0, 0, 1) faces the viewer. Ripples of a few pixels are smoothed, corners are not.
         See `distances` for ``ratio``.
         """
-        from .geometry import normals, smoothed
+        from .geometry import normals
 
         distances = self.distances(ratio)[0]
-        return smoothed(normals(distances, self.intrinsics), distances, max(distances.shape) // 150)
+        return normals(distances, self.intrinsics, max(distances.shape) // 150)
 
     def stereo(self, eyes: float = EYES) -> Stereo:
         """Return what a ``left`` and a ``right`` eye see, sRGB uint8 (H, W, 3) each.

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from depthmap.camera import Camera
 from depthmap.depth import METRIC, Depth
-from depthmap.geometry import normals, smoothed
+from depthmap.geometry import normals
 from raycast import SPHERE, Room, room
 
 
@@ -51,10 +51,22 @@ def test_corners_stay_sharp_where_ripples_are_smoothed() -> None:
     rippled = roof * (1 + 2e-4 * rng.standard_normal(roof.shape))
     camera = Camera.assumed(200, 150)
     rough, true = normals(rippled, camera), normals(roof, camera)
-    smooth = smoothed(rough, rippled, 4)
+    smooth = normals(rippled, camera, 4)
     inside = np.s_[5:-5, [*range(5, 98), *range(103, 195)]]
     assert np.median(degrees(smooth, true)[inside]) < np.median(degrees(rough, true)[inside]) * 0.6
     assert np.median(degrees(smooth, true)[5:-5, 98:103]) < 3
+
+
+def test_blocks_of_rows_fit_together() -> None:
+    """They are worked on one after the other."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(700)[:, None] * np.ones(20)
+    metres = (3 + rows / 500) * (1 + 1e-3 * rng.standard_normal(rows.shape))
+    camera = Camera(500, 500, 9.5, 349.5)
+    whole = normals(metres, camera, 4)
+    for top in (200, 256, 500):
+        part = normals(metres[top - 50 : top + 50], Camera(500, 500, 9.5, 349.5 - (top - 50)), 4)
+        assert np.allclose(whole[top - 20 : top + 20], part[30:70], atol=1e-5)
 
 
 def test_what_is_unknown_is_nan_and_nothing_else() -> None:

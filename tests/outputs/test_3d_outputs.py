@@ -160,7 +160,7 @@ def test_a_missing_package_is_named_with_its_remedy_and_nothing_is_written(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    with pytest.raises(MissingExtra, match=rf"{name}.*needs trimesh.*pip install 'depthmap\[3d\]'"):
+    with pytest.raises(MissingExtra, match=r"trimesh.*pip install 'depthmap\[3d\]'"):
         save(ROOM.depth(), tmp_path / "a", name)
     assert list(tmp_path.iterdir()) == []
 

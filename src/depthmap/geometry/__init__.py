@@ -7,8 +7,8 @@ origin and looks along -z.
 from __future__ import annotations
 
 from .mesh import Mesh, mesh
-from .normals import normals, smoothed
+from .normals import normals
 from .points import PointCloud, points
 from .stereo import Stereo, anaglyph, stereo
 
-__all__ = ["Mesh", "PointCloud", "Stereo", "anaglyph", "mesh", "normals", "points", "smoothed", "stereo"]
+__all__ = ["Mesh", "PointCloud", "Stereo", "anaglyph", "mesh", "normals", "points", "stereo"]

@@ -13,11 +13,12 @@ from .edges import TEAR, inverse_of, joined, jumps
 Float32 = NDArray[np.float32]
 
 _ALIKE = np.float32(np.cos(np.radians(60)))  # directions farther apart than this are of different surfaces
+_ROWS = 256  # a block of rows needs little memory beside the map
 _JUMP = 4  # a step across an edge is that much worse than one before or after which the surface bends
 _SMALL = np.float32(5e-4)  # what a network's map ripples by, about, from pixel to pixel, as a share
 
 
-def normals(distances: NDArray[Any], camera: Camera) -> Float32:
+def normals(distances: NDArray[Any], camera: Camera, reach: int = 0) -> Float32:
     """Return the unit normal of the surface at each pixel, float32 (H, W, 3), on the side that the camera sees.
 
     x is right, y up, z towards the viewer: (0, 0, 1) faces the camera. NaN where it is unknown: at pixels without a
@@ -29,6 +30,9 @@ def normals(distances: NDArray[Any], camera: Camera) -> Float32:
         Depth along the optical axis (H, W), in any units.
     camera : Camera
         Its intrinsics, in pixels of this map.
+    reach : int
+        How far the ripples of a network's map are smoothed, in pixels, on the same surface. Corners stay sharp: what
+        faces away by 60 degrees or more counts nothing, and the less it faces away the more it counts.
 
     Notes
     -----
@@ -36,14 +40,25 @@ def normals(distances: NDArray[Any], camera: Camera) -> Float32:
     ``(-a, -b, c)``. So planes are exact, however slanted, and a slope may be taken to either side: it is taken where
     the surface goes on smoothly, never across an edge.
     """
-    inverse = inverse_of(distances)
+    distances = np.asarray(distances)
+    height, width = distances.shape
+    unit = np.empty((height, width, 3), np.float32)
+    margin = 2 * reach + 4
+    for top in range(0, height, _ROWS):
+        first, end = max(0, top - margin), min(height, top + _ROWS)
+        inverse = inverse_of(distances[first : end + margin])
+        planes = _smoothed(_normals(inverse, camera, first), inverse, reach)
+        unit[top:end] = np.moveaxis(planes, 0, -1)[top - first : end - first]
+    return unit
+
+
+def _normals(inverse: Float32, camera: Camera, first: int) -> Float32:
+    """Return unit normals (3, H, W) of rows of a map, of which the first is given."""
     rows, columns = (np.arange(length, dtype=np.float32) for length in inverse.shape)
     u = (columns - np.float32(camera.cx)) / np.float32(camera.fx)
-    v = (np.float32(camera.cy) - rows[:, None]) / np.float32(camera.fy)
+    v = (np.float32(camera.cy - first) - rows[:, None]) / np.float32(camera.fy)
     a, b = _slope(inverse, 1) * np.float32(camera.fx), _slope(inverse, 0) * np.float32(-camera.fy)
-    facing = np.stack([-a, -b, inverse - a * u - b * v], axis=-1)
-    unit: Float32 = facing / np.linalg.norm(facing, axis=-1, keepdims=True)
-    return unit
+    return _unit(np.stack([-a, -b, inverse - a * u - b * v]))
 
 
 def _slope(inverse: Float32, axis: int) -> Float32:
@@ -63,23 +78,10 @@ def _slope(inverse: Float32, axis: int) -> Float32:
     return np.moveaxis(slope, -1, axis)
 
 
-def smoothed(facing: Float32, distances: NDArray[Any], reach: int) -> Float32:
-    """Return unit normals without the ripples of a network's map: each mixed with those around on the same surface.
-
-    Parameters
-    ----------
-    facing : array
-        Unit normals (H, W, 3), NaN where unknown, which they stay.
-    distances : array
-        Depth along the optical axis (H, W), which they are of.
-    reach : int
-        How far to go, in pixels; 0 changes nothing. Corners stay sharp: what faces away by 60 degrees or more counts
-        nothing, and the less it faces away the more it counts.
-    """
-    inverse = inverse_of(distances)
+def _smoothed(planes: Float32, inverse: Float32, reach: int) -> Float32:
+    """Return unit normals (3, H, W), each mixed with those around that are alike and on the same surface."""
     together = [joined(inverse, axis) for axis in (0, 1)]
-    unknown = np.isnan(facing[..., 0])
-    planes = np.ascontiguousarray(np.moveaxis(facing, -1, 0))
+    unknown = np.isnan(planes[0])
     planes[:, unknown] = 0
     distance = 1
     while distance <= reach:
@@ -89,7 +91,7 @@ def smoothed(facing: Float32, distances: NDArray[Any], reach: int) -> Float32:
             together[axis] = np.moveaxis(near[:-distance] & near[distance:], 0, axis)
         distance *= 2
     planes[:, unknown] = np.nan
-    return np.moveaxis(planes, 0, -1)
+    return planes
 
 
 def _mixed(planes: Float32, together: NDArray[np.bool_], axis: int, distance: int) -> Float32:
@@ -104,9 +106,14 @@ def _mixed(planes: Float32, together: NDArray[np.bool_], axis: int, distance: in
     weight -= _ALIKE
     np.maximum(weight, 0, out=weight)
     weight *= together / (1 - _ALIKE)
-    total: Float32 = planes.copy()
+    total = planes.copy()
     total[first] += weight * after
     total[last] += weight * before
-    length = np.sqrt(total[0] * total[0] + total[1] * total[1] + total[2] * total[2])
-    total /= np.maximum(length, np.float32(1e-20))
-    return total
+    return _unit(total)
+
+
+def _unit(planes: Float32) -> Float32:
+    """Return vectors (3, H, W) at length 1; NaN and 0 stay."""
+    length = np.sqrt(planes[0] * planes[0] + planes[1] * planes[1] + planes[2] * planes[2])
+    planes /= np.maximum(length, np.float32(1e-30))
+    return planes
