@@ -5,7 +5,7 @@
 >>> depth                                           # doctest: +SKIP
 <Depth 640 × 427, relative inverse depth of 'photo.jpg', 0.04 to 3.1, Depthmap_Tiny by onnxruntime>
 
-Importing the package loads neither torch nor NumPy: names are resolved when first used.
+Importing the package loads neither torch nor NumPy: it loads a name when you first use it.
 """
 
 from __future__ import annotations

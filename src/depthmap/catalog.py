@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,8 @@ class ModelSpec:
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items() if k in known
         }
+        if missing := [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]:
+            raise UsageError(f"The model description lacks {', '.join(missing)}", values.get("name", ""))
         try:
             spec = cls(**values)
             spec._check()
@@ -232,7 +234,7 @@ def with_file(path: Path | None) -> dict[str, ModelSpec]:
     Raises
     ------
     UsageError
-        When the file cannot be read or says something else.
+        If the file cannot be read, or does not describe models.
     """
     if path is None:
         return dict(CATALOG)
@@ -246,10 +248,18 @@ def with_file(path: Path | None) -> dict[str, ModelSpec]:
                 inherited["hf_repo"] = ""  # that repository has the weights of the published checkpoint
             spec = ModelSpec.from_dict({**inherited, **entry})
             merged[spec.slug] = spec
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise UsageError(
-            f"The catalogue file cannot be used: {error!r}",
+            f"The catalogue file cannot be used: {_why(error)}",
             path,
             'Correct it, or unset DEPTHMAP_CATALOG. It must look like {"models": [{"name": ...}]}.',
         ) from error
     return merged
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UsageError):
+        return error.what + (f" ({error.where})" if error.where else "")
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)

@@ -48,7 +48,7 @@ class DepthmapError(Exception):
     """
 
     title = ""
-    """Words that users know for this error; they open the message."""
+    """Words that users know for this error; the message starts with them."""
 
     def __init__(self, what: str, where: object = "", remedy: str = "") -> None:
         self.what = what

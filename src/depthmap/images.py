@@ -89,29 +89,29 @@ def read(
     Parameters
     ----------
     image
-        A path; an http or https URL, as str; encoded bytes; a binary file object, read from where it stands; a
-        PIL image of any mode; a NumPy array ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)`` of bool, uint8 in [0, 255],
+        A path; an http or https URL, as str; encoded bytes; a binary file object, read from its current position;
+        a PIL image of any mode; a NumPy array ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)`` of bool, uint8 in [0, 255],
         uint16 in [0, 65535] or float in [0, 1]; a torch tensor, which may also be ``(C, H, W)`` or
-        ``(1, C, H, W)``. One and two channels are grey and grey with alpha. Of an animation the first frame is
-        read, of a PIL image the current one.
+        ``(1, C, H, W)``. One channel is grey, two are grey with alpha. From an animation you get the first frame,
+        from a PIL image the current one.
     max_pixels, max_bytes
-        Bounds of width × height, and of the encoded picture. Pillow refuses besides TIFF, WebP and GIF files
-        of more than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
+        Limits of width × height, and of the encoded picture. Pillow also refuses TIFF, WebP and GIF files of more
+        than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
     allow_private
-        Let URLs lead to private, loopback and other addresses that are not on the public Internet; see
-        :func:`depthmap.fetching.fetcher.fetch`, which says how URLs are bounded in time.
+        Let URLs lead to private, loopback and other addresses that are not on the public Internet. See
+        :func:`depthmap.fetching.fetcher.fetch`, which also gives the time limits for URLs.
 
     Returns
     -------
     NDArray of shape (H, W, 3), contiguous, sharing no memory with ``image``
-        ``uint8`` in [0, 255], or ``float32`` in [0, 1] for float and 16-bit pictures, whose precision is kept
-        (but for 16-bit colour files, which Pillow decodes to 8 bits). Transparent pixels are laid over white.
-        The EXIF orientation of files, bytes, streams and PIL images is applied; colour profiles are not.
+        ``uint8`` in [0, 255], or ``float32`` in [0, 1] for float and 16-bit pictures, which keep their precision
+        (except 16-bit colour files: Pillow decodes them to 8 bits). Transparent pixels are laid over white. The
+        EXIF orientation of files, bytes, streams and PIL images is applied; colour profiles are not.
 
     Raises
     ------
     ImageError
-        When there is no picture, or it is damaged, too large, or of values out of range.
+        If there is no picture, or if it is damaged, too large, or has values out of range.
     """
     return read_photo(image, max_pixels=max_pixels, max_bytes=max_bytes, allow_private=allow_private).pixels
 
@@ -334,9 +334,9 @@ def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
 def find_images(paths: Iterable[str | PathLike[str]], recursive: bool = False) -> list[Path]:
     """Expand directories to the pictures in them.
 
-    A file that is named is kept whatever its name; in a directory the endings of :data:`SUFFIXES` count, and
-    hidden files do not. The order is that of ``paths``, within a directory natural ("2.jpg" before "10.jpg").
-    Nothing is named twice. Links to directories are not followed below those that are given.
+    A file that you name stays in the list whatever its name. In a directory, only files with an ending of
+    :data:`SUFFIXES` count, and hidden files do not. The order is that of ``paths``, and natural within a directory
+    ("2.jpg" before "10.jpg"). No file comes twice. Links to directories below the given ones are not followed.
 
     Raises
     ------

@@ -52,9 +52,9 @@ def _no_collections() -> Iterator[None]:
 class LoadedModel:
     """A network ready to run, and where it came from.
 
-    ``network`` is in evaluation mode on the CPU, in float32; its tensors lie in the mapping of ``path``.
-    ``source`` is "pt", "h5", "embedded" or "download"; ``seconds`` is the time it took; ``sha256`` the digest of the
-    weights: the published one, else that of the cached file.
+    ``network`` is in evaluation mode on the CPU, in float32. Its tensors lie in the mapping of ``path``. ``source`` is
+    "pt", "h5", "embedded" or "download". ``seconds`` is the time that loading took. ``sha256`` is the digest of the
+    weights: the published one, or else that of the cached file.
     """
 
     spec: ModelSpec
@@ -66,13 +66,13 @@ class LoadedModel:
 
 
 def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
-    """Return the model to use when none is named, and why: ``DEPTHMAP_MODEL``, else the most accurate that is
-    cached (the catalogue's order), else the embedded one.
+    """Return the default model, and why it is: ``DEPTHMAP_MODEL``, else the most accurate cached one (in the order
+    of the catalogue), else the embedded one.
 
     Raises
     ------
     UnknownModel
-        When ``DEPTHMAP_MODEL`` names none.
+        If ``DEPTHMAP_MODEL`` names no known model.
     """
     if cache.settings.model:
         return cache.spec(cache.settings.model), "DEPTHMAP_MODEL names it"
@@ -111,22 +111,22 @@ def load(
     Parameters
     ----------
     name : str
-        Of the catalogue, or one that was imported; in any case of letters.
+        A model of the catalogue, or one that you imported; in upper or lower case.
     cache : ModelCache
-        Where it is looked for, and where a download goes.
+        Where to look for the model, and where to put a download.
     use_cache : bool
-        False: nothing is read from or left in the cache. ``DEPTHMAP_DISABLE_CACHE`` says the same.
+        False: read nothing from the cache and leave nothing in it. ``DEPTHMAP_DISABLE_CACHE`` does the same.
     progress : callable, optional
-        Told of a download; see `download.Progress`.
+        Called during a download; see `download.Progress`.
 
     Raises
     ------
     UnknownModel
-        When there is no such model.
+        If there is no such model.
     ModelFileCorrupted
-        When its files are damaged and no whole one could be had.
+        If the model's files are damaged and a whole one cannot be downloaded.
     ModelUnavailable, DownloadError
-        When it is not cached and could not be downloaded.
+        If the model is not cached and cannot be downloaded.
     """
     start = time.perf_counter()
     use_cache = use_cache and not cache.settings.disable_cache

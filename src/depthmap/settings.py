@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 def default_cache_dir(environment: Mapping[str, str] | None = None) -> Path:
     """Return ``$XDG_CACHE_HOME/depthmap/models``, else ``~/.cache/depthmap/models``; the same on all systems.
 
-    The latter also where it is there already, as it is of users who had a cache before that variable was heeded. A
-    relative path counts as none, as the XDG Base Directory Specification wants.
+    If the latter exists already, it wins, because users had caches there before depthmap read that variable. A
+    relative path counts as none, as the XDG Base Directory Specification asks.
     """
     named = Path((os.environ if environment is None else environment).get("XDG_CACHE_HOME", ""))
     below = Path("depthmap") / "models"
@@ -107,17 +108,17 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 86_400:
-        raise ValueError("use a number of seconds above 0")
-    return value
+    with suppress(ValueError):
+        if 0 < float(text) < 86_400:
+            return float(text)
+    raise ValueError("use a number of seconds above 0 and below 86400")
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 1000:
-        raise ValueError("use a whole number from 0 to 1000")
-    return value
+    with suppress(ValueError):
+        if 0 <= int(text) <= 1000:
+            return int(text)
+    raise ValueError("use a whole number from 0 to 1000")
 
 
 def parse_size(text: str) -> int:
@@ -157,7 +158,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     Raises
     ------
     UsageError
-        When a variable has a value that it cannot have; it names the variable.
+        If a variable has an impossible value; it names the variable.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}

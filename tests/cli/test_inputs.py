@@ -150,7 +150,7 @@ def test_the_picture_in_stdin_takes_no_other_pictures_name(photo: Path) -> None:
         (b"photo.jpg\nother.jpg\n", ["-"], 2, b"xargs"),
         (b"https://host/a.jpg\n", ["-"], 2, b"xargs"),
         (b"\n\n", ["-"], 1, b"not a picture"),
-        (b"", ["-", "-"], 2, b"Name - once"),
+        (b"", ["-", "-"], 2, b"give - once"),
     ],
 )
 def test_what_is_no_picture_in_stdin_is_said(

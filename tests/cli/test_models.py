@@ -127,8 +127,8 @@ def test_import_says_which_prefix_it_took_off_and_what_it_left_out(
     torch.save({"state_dict": whole, "epoch": 3}, tmp_path / "last.ckpt")
     done = run("models", "import", tmp_path / "last.ckpt", "--name", "trained", "--json")
     assert (done.status, done.document["prefix"]) == (0, "model.")
-    assert "begin with 'model.'" in done.err
-    assert "left out: 1 (loss.weight)" in done.err
+    assert "began with 'model.'" in done.err
+    assert "not part of the network: 1 (loss.weight)" in done.err
     assert "model." in run("models", "info", "trained").out
 
 
@@ -137,7 +137,7 @@ def test_a_picture_and_a_directory_are_no_checkpoints_and_what_to_do_is_said(
 ) -> None:
     done = run("models", "import", PHOTO, "--name", "mine")
     assert done.status == 1
-    assert "it is a picture" in done.err
+    assert "This is a picture" in done.err
     assert f"depthmap predict {PHOTO}" in " ".join(done.err.split())
     done = run("models", "import", tiny_checkpoint.parent, "--name", "mine")
     assert done.status == 2

@@ -142,7 +142,7 @@ def test_serve_answers_at_loopback_until_it_is_interrupted() -> None:
 def test_serve_warns_when_others_can_reach_it(run: Run) -> None:
     done = run("serve", "--host", "192.0.2.1")  # an address that no machine has: it ends at once
     assert done.status != 0
-    assert done.err.startswith("warning: 192.0.2.1 can be reached from other machines")
+    assert done.err.startswith("warning: Other machines can reach 192.0.2.1")
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def run(
     finish: Finish | None = None,
     options: Options | None = None,
 ) -> Summary:
-    """Estimate the depth of many pictures; what cannot be done is noted and passed over.
+    """Estimate the depth of many pictures; note and skip those that fail.
 
     Parameters
     ----------
@@ -60,33 +60,33 @@ def run(
     directory : path
         Where the files go; see `plan`.
     estimator : callable, optional
-        Makes the estimator, when there is a first picture for it; by default ``DepthEstimator()``.
+        Makes the estimator once the first picture needs it; by default ``DepthEstimator()``.
     recursive : bool
         Look for pictures below the directories too.
     overwrite : bool
-        False: a picture whose files are all there, and not older than it, is skipped; one from a URL at any age.
+        False: skip a picture if all its files exist and are not older than it; one from a URL at any age.
     batch_size : int
-        Pictures of one network size in a forward pass.
+        How many pictures of one network size to run in one forward pass.
     allow_private : bool
         Let URLs lead to private addresses too; see `images.read`.
     notify : callable, optional
         Called, in this thread, with each result as it comes.
     finish : callable, optional
-        What becomes of each `Depth` before it is written, such as a calibration; called in threads beside.
+        Changes each `Depth` before it is written, for example by a calibration; called in other threads.
     options : Options, optional
-        How the outputs are to look.
+        How the outputs look.
 
     Returns
     -------
     Summary
-        Also after Ctrl-C or on a full disk: what was done is kept and ``stopped`` says why.
+        Also after Ctrl-C or on a full disk: finished files stay, and ``stopped`` says why it ended.
 
     Raises
     ------
     ImageError, UsageError
-        As `plan` does, before anything is done.
+        Like `plan`, before anything is done.
     DepthmapError
-        When the model cannot be had.
+        If the model is not available.
     """
     jobs = plan(images, outputs, directory, recursive=recursive).jobs
     return run_jobs(

@@ -26,12 +26,12 @@ class ModelCache:
     Parameters
     ----------
     cache_dir : path, optional
-        Where they are; by default ``DEPTHMAP_CACHE_DIR``, else as `settings.default_cache_dir` says.
+        Where to keep the models; by default ``DEPTHMAP_CACHE_DIR``, or else `settings.default_cache_dir`.
     settings : Settings, optional
         By default those of the environment.
 
-    Names are taken in any case of letters. Methods raise the errors of `depthmap.errors`; none leaves a file that
-    looks whole and is not.
+    Model names may be in upper or lower case. Methods raise the errors of `depthmap.errors`. None of them ever leaves
+    a file that looks whole but is not.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ModelCache:
 
     @property
     def cache_dir(self) -> Path:
-        """The cache directory; of several, the one that is written."""
+        """The cache directory; if there are several, the one that depthmap writes to."""
         return self.shelf.store.root
 
     def spec(self, name: str) -> ModelSpec:
@@ -50,12 +50,12 @@ class ModelCache:
         return self.shelf.spec(name)
 
     def _slug(self, name: str) -> str:
-        """Return the slug of a model that has files in the cache, even if nothing says what it is, or that is known."""
+        """Return the slug of a known model, or of one that has files in the cache, even if nothing says what it is."""
         slug = name.lower()
         return slug if slug in self.shelf.files() else self.spec(name).slug
 
     def is_cached(self, name: str, format: str | None = None) -> bool:
-        """Tell whether a model's tensors (or the file of one format) are in the cache; embedded does not count."""
+        """Tell whether the cache has a model's tensors (or its file of one format); embedded models do not count."""
         if format is not None and format not in FORMATS:
             raise UsageError(
                 f"{format!r} is not a format of the cache", "", f"Use one of {', '.join(FORMATS)}."
@@ -80,7 +80,7 @@ class ModelCache:
         return report.stats(self.shelf)
 
     def usage(self) -> dict[str, Any]:
-        """Return the bytes that each model and everything else takes on the disk; see `report.usage`."""
+        """Return how many bytes each model and everything else takes on the disk; see `report.usage`."""
         return report.usage(self.shelf)
 
     def download(
@@ -97,7 +97,7 @@ class ModelCache:
         return fetch(self.shelf, self.spec(name), formats, progress, cancel)
 
     def compile(self, name: str) -> dict[str, Any]:
-        """Make a cached model ready for the engines that are installed; see `compiling.compile_model`."""
+        """Compile a cached model for the installed engines; see `compiling.compile_model`."""
         from .compiling import compile_model
 
         return compile_model(self.shelf, self.spec(name))
@@ -124,15 +124,15 @@ class ModelCache:
         *,
         replace: bool = False,
     ) -> ModelSpec:
-        """Take a checkpoint into the cache under ``name``, in ``formats``; see `importing.import_file`."""
+        """Add a checkpoint to the cache under ``name``, in ``formats``; see `importing.import_file`."""
         from .importing import import_file
 
         return import_file(self.shelf, Path(source), name, wanted=tuple(formats), replace=replace)
 
     def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:
-        """Take a model that torch.hub or Hugging Face's tools have downloaded; return the file, or None.
+        """Reuse a model that torch.hub or Hugging Face's tools have downloaded; return the file, or None.
 
-        A model that has a whole file is left alone. See `adopt.adopt`.
+        A model that already has a whole file stays as it is. See `adopt.adopt`.
         """
         from .adopt import adopt
 
@@ -154,25 +154,25 @@ class ModelCache:
         return repair(self.shelf, self.spec(name), progress, cancel)
 
     def optimize(self, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
-        """Mend or remove what is damaged, remove what is double or stale; see `tidying.optimize`."""
+        """Repair or remove damaged files; remove duplicates and stale files; see `tidying.optimize`."""
         from .tidying import optimize
 
         return optimize(self.shelf, progress, dry_run=dry_run)
 
     def delete(self, name: str) -> list[Path]:
-        """Remove one model from the cache; return the files that went."""
+        """Remove one model from the cache; return the removed files."""
         from .upkeep import delete
 
         return delete(self.shelf, self._slug(name))
 
     def clear(self) -> list[Path]:
-        """Remove all models from the cache, and nothing that is not ours; return the files that went."""
+        """Remove all models from the cache, but no files of others; return the removed files."""
         from .upkeep import clear
 
         return clear(self.shelf)
 
     def pin(self, name: str, pinned: bool = True) -> None:
-        """Keep a model from being evicted, or no longer."""
+        """Protect a model from eviction, or with ``pinned=False`` stop protecting it."""
         from .upkeep import pin
 
         pin(self.shelf, self.spec(name), pinned)

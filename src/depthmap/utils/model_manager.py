@@ -19,7 +19,7 @@ class ModelManager:
     """The cache of models, as dictionaries.
 
     Methods raise the errors of `depthmap.errors`. Sizes are in MB (10⁶ bytes), dates ISO 8601 in UTC, models named
-    by their slug, such as ``"dpt_large"``; any case of letters is understood.
+    by their slug, such as ``"dpt_large"``, in upper or lower case.
     """
 
     def __init__(self, cache: ModelCache) -> None:
@@ -57,7 +57,7 @@ class ModelManager:
     def import_model(
         self, import_path: str | os.PathLike[str], model_name: str, *, replace: bool = False
     ) -> str:
-        """Take a checkpoint into the cache as ``model_name``; return its slug."""
+        """Add a checkpoint to the cache as ``model_name``; return its slug."""
         return self._cache.import_file(import_path, model_name, replace=replace).slug
 
     def delete_model(self, model_name: str) -> bool:

@@ -26,15 +26,15 @@ def create_app(
     settings : Settings, optional
         By default those of the environment.
     hosts : collection of str
-        Names, beside ``localhost``, ``127.0.0.1``, ``[::1]`` and the address that a client connected to, by which
-        the server may be called: what may stand in a request's Host header, without the port.
+        More names that the server answers to, without the port: what a request's Host header may say. The server
+        always answers to ``localhost``, ``127.0.0.1``, ``[::1]`` and the address that a client connected to.
     warm : bool
-        Load the default model in a thread once the application runs, and let it predict once.
+        Load the default model in a thread once the application runs, and predict once.
 
     Raises
     ------
     UsageError
-        When a setting, or the catalogue that one names, cannot be used.
+        If a setting, or the catalogue that one names, cannot be used.
     """
     from .app import build
 
@@ -49,7 +49,7 @@ def serve(
     hosts: Collection[str] = (),
     warm: bool = False,
 ) -> None:
-    """Serve until the process is told to stop (Ctrl-C, SIGTERM); requests under way are then ended.
+    """Serve until the process is told to stop (Ctrl-C, SIGTERM); then end the open requests.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def serve(
     Raises
     ------
     UsageError
-        When the address cannot be listened on, or a setting cannot be used.
+        If the server cannot listen on the address, or a setting cannot be used.
     """
     from .server import run
 
