@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import MissingExtra
 
 
-def extra(module: str, name: str, what: str) -> Any:
-    """Import a module that an extra of depthmap installs.
+class Extra(NamedTuple):
+    """A package that an extra of depthmap installs.
 
-    Parameters
-    ----------
-    module : str
-        What to import.
-    name : str
-        The extra.
-    what : str
-        What needs it, as the beginning of a sentence: "EXR files".
-
-    Raises
-    ------
-    MissingExtra
-        When it is not installed.
+    ``module`` is what is imported, ``name`` the extra, ``what`` what needs it, as the beginning of a sentence: "EXR
+    files".
     """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingExtra(
-            f"{what} need the package {module}, which cannot be imported",
-            error.name or module,
-            f"Run: pip install 'depthmap[{name}]'",
-        ) from error
+
+    module: str
+    name: str
+    what: str
+
+    def check(self) -> None:
+        """Raise MissingExtra unless the package is installed; nothing is imported."""
+        from importlib.util import find_spec  # not on the way of those who need no extra
+
+        if find_spec(self.module) is None:
+            raise self._missing()
+
+    def load(self) -> Any:
+        """Import the module.
+
+        Raises
+        ------
+        MissingExtra
+            When it cannot be imported.
+        """
+        try:
+            return import_module(self.module)
+        except ImportError as error:
+            raise self._missing() from error
+
+    def _missing(self) -> MissingExtra:
+        return MissingExtra(
+            f"{self.what} need the package {self.module}, which is not installed",
+            remedy=f"Run: pip install 'depthmap[{self.name}]'",
+        )

@@ -204,3 +204,15 @@ def test_depths_out_of_range_are_wrong_use(run: Run, photos: Path, option: str) 
     done = run("predict", photos / "a.jpg", option)
     assert done.status == 2
     assert option.split("=")[0] in done.err
+
+
+@pytest.mark.parametrize(("output", "module", "extra"), [("glb", "trimesh", "3d"), ("exr", "OpenEXR", "exr")])
+def test_a_missing_package_is_named_before_a_model_is_loaded(
+    run: Run, photos: Path, output: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    done = run("predict", photos / "a.jpg", "-f", output)
+    assert done.status == 1
+    assert f"pip install 'depthmap[{extra}]'" in done.err
+    assert "Model:" not in done.err
+    assert sorted(path.name for path in Path().iterdir()) == ["photos"]

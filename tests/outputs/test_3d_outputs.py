@@ -155,12 +155,15 @@ def test_what_is_there_is_written_and_no_more(metres: np.ndarray, points: int, t
         assert len(file.surface["faces"]) == (triangles or len(depth.mesh().faces))
 
 
-@pytest.mark.parametrize("name", ["ply", "glb"])
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [("ply", "trimesh", "3d"), ("glb", "trimesh", "3d"), ("exr", "OpenEXR", "exr")],
+)
 def test_a_missing_package_is_named_with_its_remedy_and_nothing_is_written(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, module: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "trimesh", None)
-    with pytest.raises(MissingExtra, match=r"trimesh.*pip install 'depthmap\[3d\]'"):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=rf"{module}.*pip install 'depthmap\[{extra}\]'"):
         save(ROOM.depth(), tmp_path / "a", name)
     assert list(tmp_path.iterdir()) == []
 

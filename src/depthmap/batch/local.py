@@ -85,6 +85,8 @@ def run(
     ------
     ImageError, UsageError
         Like `plan`, before anything is done.
+    MissingExtra
+        If an output needs a package that is not installed.
     DepthmapError
         If the model is not available.
     """
@@ -113,6 +115,7 @@ def run_jobs(
     options: Options | None = None,
 ) -> Summary:
     """Do jobs; see `run`."""
+    _check_packages(jobs)
     loop = _Loop(
         batch_size,
         notify or (lambda result: None),
@@ -131,6 +134,13 @@ def run_jobs(
     if todo:
         loop.work(todo, (estimator or _default)())
     return loop.summary
+
+
+def _check_packages(jobs: Sequence[Job]) -> None:
+    """Raise MissingExtra before a model is loaded in vain."""
+    for name in dict.fromkeys(name for job in jobs for name in job.files):
+        if needed := OUTPUTS[name].needs:
+            needed.check()
 
 
 def _hopeless(job: Job) -> DepthmapError | None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..extras import extra
 from ..outputs.base import sidecar_of
+from ..outputs.exr import OPENEXR
 from ..outputs.tiff import DESCRIPTION
 from ..ranges import value_range
 
@@ -109,7 +109,7 @@ def _tiff(path: Path) -> Content:
 
 
 def _exr(path: Path) -> Content:
-    part = extra("OpenEXR", "exr", "EXR files").File(str(path), separate_channels=True)
+    part = OPENEXR.load().File(str(path), separate_channels=True)
     header, channels = part.header(), part.channels()
     name = next((name for name in ("Z", "Y", "R") if name in channels), next(iter(channels)))
     text = header.get("depthmap")

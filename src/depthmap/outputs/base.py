@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from ..errors import UsageError
+from ..extras import Extra
 from .options import Options
 from .publishing import Target, publish
 
@@ -31,6 +32,8 @@ class Output(ABC):
     about: ClassVar[str]
     """One line for listings."""
     needs_picture: ClassVar[bool] = False
+    needs: ClassVar[Extra | None] = None
+    """A package besides those that come with depthmap."""
     has_sidecar: ClassVar[bool] = False
     """The format has no place for `Depth.facts`: they go to a .json file beside it."""
 

@@ -6,12 +6,14 @@ import io
 import json
 from typing import IO, TYPE_CHECKING
 
-from ..extras import extra
+from ..extras import Extra
 from .base import Output
 
 if TYPE_CHECKING:
     from ..depth import Depth
     from .options import Options
+
+OPENEXR = Extra("OpenEXR", "exr", "EXR files")
 
 
 class Exr(Output):
@@ -21,6 +23,7 @@ class Exr(Output):
     The attribute ``depthmap`` holds the facts as JSON, ``comments`` a sentence.
     """
 
+    needs = OPENEXR
     name = "exr"
     suffix = "_depth.exr"
     about = "float32 OpenEXR, the values as they are"
@@ -29,7 +32,7 @@ class Exr(Output):
         """Write the file."""
         from ..depth import METRIC
 
-        exr = extra("OpenEXR", "exr", "EXR files")
+        exr = OPENEXR.load()
         header = {
             "compression": exr.ZIP_COMPRESSION,
             "type": exr.scanlineimage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from ..extras import extra
+from ..extras import Extra
 from .base import Output
 from .scenes import painted, scene_facts
 
@@ -20,6 +20,8 @@ _JPEG_QUALITY = 92
 _UNLIT = "KHR_materials_unlit"  # the photo has its light already
 _VERTICES, _INDICES = 34962, 34963  # ARRAY_BUFFER and ELEMENT_ARRAY_BUFFER of OpenGL
 
+_TRIMESH = Extra("trimesh", "3d", "GLB files")
+
 
 class Glb(Output):
     """The surface that the picture shows, with the picture on it as a JPEG: binary glTF 2.0, in one file.
@@ -29,13 +31,14 @@ class Glb(Output):
     single row of pixels, the scene is empty.
     """
 
+    needs = _TRIMESH
     name = "glb"
     suffix = "_mesh.glb"
     about = "textured mesh (glTF), for Blender, browsers and phones"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the file."""
-        trimesh = extra("trimesh", "3d", "GLB files")
+        trimesh = _TRIMESH.load()
         shown = painted(depth, options)
         mesh = shown.mesh(options.ratio)
         facts = scene_facts(depth, mesh.units)

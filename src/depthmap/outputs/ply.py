@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING
 
-from ..extras import extra
+from ..extras import Extra
 from .base import Output
 from .scenes import AXES, painted, scene_facts
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _LINE = 1000  # rply, and so Open3D, reads no longer lines than 1023 bytes
 
+_TRIMESH = Extra("trimesh", "3d", "PLY files")
+
 
 class Ply(Output):
     """A point for each pixel of finite depth, with its colour: binary PLY, coordinates in float32.
@@ -23,13 +25,14 @@ class Ply(Output):
     those of the depth.
     """
 
+    needs = _TRIMESH
     name = "ply"
     suffix = "_points.ply"
     about = "coloured points in space, binary PLY"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the file."""
-        trimesh = extra("trimesh", "3d", "PLY files")
+        trimesh = _TRIMESH.load()
         cloud = painted(depth, options).points(options.ratio)
         data: bytes = trimesh.exchange.ply.export_ply(trimesh.PointCloud(cloud.xyz, cloud.colours))
         format_line = data.index(b"\n", len(b"ply\n")) + 1
