@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ Float32 = NDArray[np.float32]
 
 class DepthEstimator:
     """A model, ready to predict. One instance may be used by many threads at once.
+
+    It can be pickled and copied, by what it was made of: the model (one that was chosen stays that one) and the
+    arguments but ``progress``. Where it lands, it opens the model's file again.
 
     Parameters
     ----------
@@ -77,6 +80,15 @@ class DepthEstimator:
         progress: Progress | None = None,
     ) -> None:
         cache = ModelCache(cache_dir)
+        places = os.pathsep.join(map(str, cache.settings.directories))
+        self._arguments = {
+            "device": None if device is None else str(device),
+            "optimize": optimize,
+            "cache_dir": None if cache_dir is None else places,  # absolute: a process may run elsewhere
+            "use_cache": use_cache,
+            "engine": engine,
+            "pictures": pictures,
+        }
         self.reason = "asked for by name"
         if model_name is None:
             spec, self.reason = choose(cache)
@@ -106,6 +118,14 @@ class DepthEstimator:
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
         self.load_seconds = time.perf_counter() - start
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self._arguments, "model_name": self.spec.name, "reason": self.reason}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arguments = {name: value for name, value in state.items() if name != "reason"}
+        DepthEstimator.__init__(self, **arguments)  # a subclass may take others
+        self.reason = state["reason"]
 
     def _take(self, opened: OpenedModel) -> None:
         self.spec, self.source, self.sha256 = opened.spec, opened.source, opened.sha256
