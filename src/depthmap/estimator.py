@@ -17,6 +17,7 @@ from .depth import Depth
 from .download import Progress
 from .engines import ENGINES, MANY, TORCH, Runner, order
 from .engines.devices import may_have_gpu
+from .engines.forking import apart, running
 from .errors import EngineUnavailable, UsageError
 from .images import Photo, Picture, read_photo
 from .loader import begin, choose, load
@@ -114,7 +115,7 @@ class DepthEstimator:
             from .engines import torch as torch_engine
 
             self.device = _device(device)
-            loaded = load(model_name, cache, use_cache=use_cache, progress=progress)
+            loaded = apart(load, model_name, cache, use_cache=use_cache, progress=progress)
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
         self.load_seconds = time.perf_counter() - start
@@ -165,7 +166,7 @@ class DepthEstimator:
     def depths(self, images: Sequence[Picture | Photo], batch_size: int = 8) -> list[Depth]:
         """Return the depth of each picture; those of one network size share forward passes."""
         photos = [read_photo(image) for image in images]
-        inputs = [transforms.prepare(photo.pixels, self.spec) for photo in photos]
+        inputs = [self._prepared(photo) for photo in photos]
         by_size: dict[tuple[int, ...], list[int]] = {}
         for number, array in enumerate(inputs):
             by_size.setdefault(array.shape, []).append(number)
@@ -178,9 +179,15 @@ class DepthEstimator:
                     depths[number] = self._result(output, photos[number])
         return [depths[number] for number in range(len(photos))]
 
+    def _prepared(self, photo: Photo) -> Float32:
+        with running:  # NumPy's products of matrices have locks too
+            return transforms.prepare(photo.pixels, self.spec)
+
     def _result(self, output: Float32, photo: Photo) -> Depth:
+        with running:
+            values = transforms.restore(output, *photo.pixels.shape[:2])
         return Depth(
-            transforms.restore(output, *photo.pixels.shape[:2]),
+            values,
             camera=photo.camera,
             model=self.spec.name,
             sha256=self.sha256,
@@ -195,12 +202,17 @@ def _device(device: str | torch.device | None) -> torch.device:
     import torch
 
     if device is None:
-        best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        return torch.device(best)
+        device = (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if "forked" in str(error):
+            from .engines.torch import after_fork
+
+            raise after_fork(chosen) from error
         raise UsageError(
             "there is no such device", device, "Use 'cpu', or 'cuda' or 'mps' where this machine has one."
         ) from error
