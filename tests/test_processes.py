@@ -205,14 +205,14 @@ ended = threading.Event()
 def busy():
     while not ended.is_set():
         estimator.predict(picture)
-threads = [threading.Thread(target=busy) for _ in range(3)]
+threads = [threading.Thread(target=busy) for _ in range(2)]
 for thread in threads:
     thread.start()
 def work():
     is_near(estimator.predict(picture), before)
 try:
-    for number in range(5):
-        time.sleep(0.01 * number)
+    for number in range(3):
+        time.sleep(0.02 * number)
         in_child(work)
 finally:
     ended.set()
@@ -234,7 +234,8 @@ for ours in maps:
     forked(code, engine)
 
 
-def test_a_child_runs_onnxruntime_and_torch_on_as_many_cores_as_its_parent() -> None:
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])  # OpenVINO has one core there
+def test_a_child_computes_on_as_many_cores_as_its_parent(engine: str) -> None:
     code = """
 estimator = make()
 def threads_that_worked():
@@ -244,17 +245,16 @@ def threads_that_worked():
         with open(f"/proc/self/task/{task}/schedstat") as file:
             used.append(int(file.read().split()[0]))
     return sum(nanoseconds > 20e6 for nanoseconds in used)
-for _ in range(20):
+for _ in range(5):
     estimator.predict(picture)
 expected = threads_that_worked()
 def work():
-    for _ in range(20):
+    for _ in range(5):
         estimator.predict(picture)
     assert threads_that_worked() >= expected
 in_child(work)
 """
-    for engine in ("onnxruntime", "torch"):
-        forked(code, engine, OMP_NUM_THREADS="2")
+    forked(code, engine, OMP_NUM_THREADS="2")
 
 
 def test_a_child_whose_model_was_replaced_since_says_so(tiny_checkpoint: Path) -> None:
@@ -281,3 +281,24 @@ assert np.array_equal(estimator.predict(picture), before)
     said = forked(code, "onnxruntime")
     assert "replaced or removed since its process was forked" in said
     assert "make the estimator in the child" in said
+
+
+def test_a_worker_forked_while_the_server_loads_its_model_loads_it_itself() -> None:
+    code = """
+from depthmap import ModelCache
+from depthmap.web.warming import DefaultEstimator
+held = DefaultEstimator(ModelCache())
+holds, ended = threading.Event(), threading.Event()
+def load():
+    with held._loading:
+        holds.set()
+        ended.wait()
+thread = threading.Thread(target=load)
+thread.start()
+holds.wait()
+try:
+    in_child(lambda: held.get().predict(picture))
+finally:
+    ended.set()
+"""
+    forked(code, "auto")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from .catalog import ModelSpec
 from .engines import ENGINES, Engine, Runner
 from .engines.artefact import properties_of, weights_id
 from .engines.forking import Forkable
-from .errors import EngineUnavailable
+from .errors import EngineUnavailable, UnknownModel
 from .formats.leases import lease
 from .formats.opening import open_regular
 from .formats.readahead import read_ahead
@@ -71,7 +72,9 @@ def open_model(
         return opened and replace(opened, runner=Forkable(opened.runner))
 
     def again() -> Runner:
-        anew = _open(name, cache, [opened.engine.name], half, many, use_cache)
+        anew = None
+        with suppress(UnknownModel):
+            anew = _open(name, cache, [opened.engine.name], half, many, use_cache)
         if anew is None or anew.sha256 != opened.sha256:
             raise EngineUnavailable(
                 "The model was replaced or removed since its process was forked",
