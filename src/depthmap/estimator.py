@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from .depth import Depth
 from .download import Progress
 from .engines import ENGINES, MANY, TORCH, Runner, order
 from .engines.devices import may_have_gpu
+from .engines.forking import apart, running
 from .errors import EngineUnavailable, UsageError
 from .images import Photo, Picture, read_photo
 from .loader import begin, choose, load
@@ -30,6 +31,9 @@ Float32 = NDArray[np.float32]
 
 class DepthEstimator:
     """A model, ready to predict. One instance may be used by many threads at once.
+
+    It can be pickled and copied, by what it was made of: the model (one that was chosen stays that one) and the
+    arguments but ``progress``. Where it lands, it opens the model's file again.
 
     Parameters
     ----------
@@ -77,6 +81,15 @@ class DepthEstimator:
         progress: Progress | None = None,
     ) -> None:
         cache = ModelCache(cache_dir)
+        places = os.pathsep.join(map(str, cache.settings.directories))
+        self._arguments = {
+            "device": None if device is None else str(device),
+            "optimize": optimize,
+            "cache_dir": None if cache_dir is None else places,  # absolute: a process may run elsewhere
+            "use_cache": use_cache,
+            "engine": engine,
+            "pictures": pictures,
+        }
         self.reason = "asked for by name"
         if model_name is None:
             spec, self.reason = choose(cache)
@@ -102,10 +115,18 @@ class DepthEstimator:
             from .engines import torch as torch_engine
 
             self.device = _device(device)
-            loaded = load(model_name, cache, use_cache=use_cache, progress=progress)
+            loaded = apart(load, model_name, cache, use_cache=use_cache, progress=progress)
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
         self.load_seconds = time.perf_counter() - start
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self._arguments, "model_name": self.spec.name, "reason": self.reason}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arguments = {name: value for name, value in state.items() if name != "reason"}
+        DepthEstimator.__init__(self, **arguments)  # a subclass may take others
+        self.reason = state["reason"]
 
     def _take(self, opened: OpenedModel) -> None:
         self.spec, self.source, self.sha256 = opened.spec, opened.source, opened.sha256
@@ -145,7 +166,7 @@ class DepthEstimator:
     def depths(self, images: Sequence[Picture | Photo], batch_size: int = 8) -> list[Depth]:
         """Return the depth of each picture; those of one network size share forward passes."""
         photos = [read_photo(image) for image in images]
-        inputs = [transforms.prepare(photo.pixels, self.spec) for photo in photos]
+        inputs = [self._prepared(photo) for photo in photos]
         by_size: dict[tuple[int, ...], list[int]] = {}
         for number, array in enumerate(inputs):
             by_size.setdefault(array.shape, []).append(number)
@@ -158,9 +179,15 @@ class DepthEstimator:
                     depths[number] = self._result(output, photos[number])
         return [depths[number] for number in range(len(photos))]
 
+    def _prepared(self, photo: Photo) -> Float32:
+        with running:  # NumPy's products of matrices have locks too
+            return transforms.prepare(photo.pixels, self.spec)
+
     def _result(self, output: Float32, photo: Photo) -> Depth:
+        with running:
+            values = transforms.restore(output, *photo.pixels.shape[:2])
         return Depth(
-            transforms.restore(output, *photo.pixels.shape[:2]),
+            values,
             camera=photo.camera,
             model=self.spec.name,
             sha256=self.sha256,
@@ -175,12 +202,17 @@ def _device(device: str | torch.device | None) -> torch.device:
     import torch
 
     if device is None:
-        best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        return torch.device(best)
+        device = (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if "forked" in str(error):
+            from .engines.torch import after_fork
+
+            raise after_fork(chosen) from error
         raise UsageError(
             "there is no such device", device, "Use 'cpu', or 'cuda' or 'mps' where this machine has one."
         ) from error

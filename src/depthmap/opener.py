@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,8 @@ from .cache.compiling import HALF_TOLERANCE, bound_format
 from .catalog import ModelSpec
 from .engines import ENGINES, Engine, Runner
 from .engines.artefact import properties_of, weights_id
+from .engines.forking import Forkable
+from .errors import EngineUnavailable, UnknownModel
 from .formats.leases import lease
 from .formats.opening import open_regular
 from .formats.readahead import read_ahead
@@ -64,6 +67,28 @@ def open_model(
     UnknownModel
         When there is no such model.
     """
+    opened = _open(name, cache, engines, half, many, use_cache)
+    if opened is None or not opened.engine.renewed:
+        return opened and replace(opened, runner=Forkable(opened.runner))
+
+    def again() -> Runner:
+        anew = None
+        with suppress(UnknownModel):
+            anew = _open(name, cache, [opened.engine.name], half, many, use_cache)
+        if anew is None or anew.sha256 != opened.sha256:
+            raise EngineUnavailable(
+                "The model was replaced or removed since its process was forked",
+                opened.path,
+                "Start the program again, or make the estimator in the child.",
+            )
+        return lambda batch: anew.runner(batch)  # which keeps its lease
+
+    return replace(opened, runner=Forkable(opened.runner, again))
+
+
+def _open(
+    name: str, cache: ModelCache, engines: Sequence[str], half: bool, many: bool, use_cache: bool
+) -> OpenedModel | None:
     spec = cache.spec(name)
     use_cache = use_cache and not cache.settings.disable_cache
     bound = _bound(spec, cache) if use_cache else None

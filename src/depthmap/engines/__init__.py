@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from .forking import running
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +37,8 @@ class Engine(NamedTuple):
     name: str
     half: str = ""
     """The type in which it computes faster than in float32 where the processor has it."""
+    renewed: bool = False
+    """It is opened again in a forked child: it then has threads there, and without that one core."""
 
     def open(self, path: Path, *, half: bool = False, many: bool = False) -> Runner:
         """Return the network of an artefact, ready to run on all cores that this process may use.
@@ -42,12 +46,15 @@ class Engine(NamedTuple):
         With ``half`` it computes in the engine's shorter type, where the processor has that. For ``many`` pictures it
         takes its time to make ready.
         """
-        module = import_module(f".{self.name}", __name__)
-        runner: Runner = module.open_artefact(path, half=half, many=many)
-        return runner
+        with running:
+            module = import_module(f".{self.name}", __name__)
+            runner: Runner = module.open_artefact(path, half=half, many=many)
+            return runner
 
 
-ENGINES = {engine.name: engine for engine in (Engine("onnxruntime"), Engine("openvino", "bfloat16"))}
+ENGINES = {
+    engine.name: engine for engine in (Engine("onnxruntime", renewed=True), Engine("openvino", "bfloat16"))
+}
 """By name, the one first that gives the first depth soonest; see docs/performance.md."""
 _SOONEST = tuple(ENGINES)
 _FASTEST = ("openvino", "onnxruntime")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..cache import ModelCache
 from ..catalog import ModelSpec
 from ..engines import MANY
+from ..engines.forking import tell
 from ..loader import choose
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ class DefaultEstimator:
         self._held: DepthEstimator | None = None
         self._loading = threading.Lock()
         self._stopped = threading.Event()
+        tell(self)
+
+    def after_fork(self) -> None:
+        """Let a forked worker load the model where the thread that was loading it stayed with the parent."""
+        self._loading = threading.Lock()
+        if self.state == "loading":
+            self.state = "cold"
 
     def get(self) -> DepthEstimator:
         """Return the estimator of the model that is the default by now.
