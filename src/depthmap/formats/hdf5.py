@@ -190,7 +190,7 @@ def _dtype_of(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> str:
     dtype = _text(dataset, _DTYPE, _MAX_DTYPE).decode("ascii", "replace")
     if dtype and _STORED_AS.get(dtype) != stored:
         raise UnrecognisedFile(
-            f"data set {brief(name)} holds {brief(dtype)} stored as {stored}, which depthmap does not know",
+            f"data set {brief(name)} has numbers of type {brief(dtype)} as {stored}: depthmap cannot read that",
             path,
             "Update depthmap.",
         )
