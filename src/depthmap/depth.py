@@ -16,13 +16,13 @@ from .calibration import Calibration
 from .camera import Camera
 from .colours import DEFAULT_MAP, coloured
 from .errors import UsageError
-from .known_points import KnownPoints
 from .pixels import Pixels
 from .ranges import shown_range, value_range
 
 if TYPE_CHECKING:
     from .geometry import Mesh, PointCloud, Stereo
     from .images import Picture
+    from .known_points import KnownPoints
     from .outputs import Options
 
 Float32 = NDArray[np.float32]
@@ -245,6 +245,8 @@ class Depth:
         if self.kind == METRIC:
             raise UsageError("This map is in metres already", self.name or self.model, "Use it as it is.")
         if not isinstance(points, Calibration):
+            from .known_points import KnownPoints
+
             known = points if isinstance(points, KnownPoints) else KnownPoints.of(points, far)
             try:
                 points = known.calibrate(self.inverse_depth)

@@ -6,6 +6,7 @@ Only a guess at what the user meant. Whoever reads a file decides for itself whe
 from __future__ import annotations
 
 import re
+from functools import cache
 
 HEAD = 512
 """Bytes from the beginning of a file that :func:`kind_of` looks at."""
@@ -44,7 +45,11 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)*<svg", "a drawing (SVG)"),
 )
 """Patterns for the beginning of a file, the first that matches counts; a dot is any byte."""
-_COMPILED = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in _SIGNATURES]
+
+
+@cache
+def _compiled() -> list[tuple[re.Pattern[bytes], str]]:
+    return [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in _SIGNATURES]
 
 
 def kind_of(head: bytes) -> str:
@@ -52,4 +57,4 @@ def kind_of(head: bytes) -> str:
 
     ``head`` are the file's first `HEAD` bytes, or fewer, whereupon less is recognised.
     """
-    return next((kind for pattern, kind in _COMPILED if pattern.match(head[:HEAD])), "")
+    return next((kind for pattern, kind in _compiled() if pattern.match(head[:HEAD])), "")

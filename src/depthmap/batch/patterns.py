@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable
 from os import PathLike
@@ -12,6 +11,7 @@ from ..fetching import is_url
 from ..images import natural_order
 
 Name = str | PathLike[str]
+_MAGIC = frozenset("*?[")
 
 
 def expand(names: Iterable[Name]) -> list[Name]:
@@ -22,12 +22,18 @@ def expand(names: Iterable[Name]) -> list[Name]:
     """
     expanded: list[Name] = []
     for name in names:
-        found = glob.glob(os.fspath(name), recursive=True) if is_pattern(name) else []  # noqa: PTH207  # Path.glob takes no absolute pattern
-        expanded += sorted(found, key=lambda path: natural_order(Path(path))) or [name]
+        expanded += (_matches(os.fspath(name)) if is_pattern(name) else []) or [name]
     return expanded
+
+
+def _matches(pattern: str) -> list[str]:
+    import glob
+
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+    return sorted(found, key=lambda path: natural_order(Path(path)))
 
 
 def is_pattern(name: Name) -> bool:
     """Tell whether a name is a pattern, rather than a file's, a directory's, or a URL."""
     text = os.fspath(name)
-    return not is_url(name) and glob.has_magic(text) and not os.path.lexists(text)
+    return not is_url(name) and not _MAGIC.isdisjoint(text) and not os.path.lexists(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -45,6 +44,8 @@ def load(path: str | PathLike[str]) -> Depth:
     FileError
         When it cannot be read.
     """
+    import zipfile
+
     import numpy as np
 
     try:
