@@ -8,7 +8,7 @@ WORKERS ?= 2
 # seconds that `make fuzz` gives each parser
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-all lint format bench faults fuzz gltf clean
+.PHONY: demo test test-all lint format bench faults fuzz gltf dist-test clean
 
 demo: $(VENV)/.installed
 	$(BIN)/depthmap predict examples/*.jpg examples/*.png -o demo-output --model Depthmap_Tiny
@@ -42,6 +42,10 @@ fuzz: $(VENV)/.installed-fuzz
 # our meshes under the validator of Khronos; needs Node
 gltf: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/outputs/test_3d_outputs.py -k validator
+
+# what a release uploads, built, installed and run
+dist-test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/test_distribution.py -n 0
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
