@@ -88,7 +88,7 @@ def test_installed_it_says_its_version_and_predicts_offline(
     others = [path for path in sys.path if path.endswith("site-packages")]
     (site / "dependencies.pth").write_text("\n".join(others), encoding="utf-8")
     scripts = tmp_path / "venv" / SCRIPTS
-    as_it_is = "--ignore-installed --no-deps --no-index --no-build-isolation".split()
+    as_it_is = ["--ignore-installed", "--no-deps", "--no-index", "--no-build-isolation"]
     run(scripts / "python", "-m", "pip", "install", *as_it_is, built[kind], cwd=tmp_path)
 
     where = run(scripts / "python", "-c", "import depthmap; print(depthmap.__file__)", cwd=tmp_path)
