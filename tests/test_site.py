@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tools.site import API, DOCS, FORGE, OF_THE_ROOT, ROOT, laid_out, place
 
 import depthmap
-from tools.site import API, DOCS, FORGE, OF_THE_ROOT, ROOT, laid_out, place
 
 SOURCES = sorted([*(ROOT / name for name in OF_THE_ROOT), *DOCS.rglob("*.md")])
 NAMES = [m[1] for page in SOURCES for m in API.finditer(page.read_text(encoding="utf-8"))]
