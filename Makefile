@@ -8,7 +8,7 @@ WORKERS ?= 2
 # seconds that `make fuzz` gives each parser
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-all lint format bench faults fuzz gltf clean
+.PHONY: demo test test-all lint format bench faults fuzz gltf dist-test docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/depthmap predict examples/*.jpg examples/*.png -o demo-output --model Depthmap_Tiny
@@ -43,6 +43,15 @@ fuzz: $(VENV)/.installed-fuzz
 gltf: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/outputs/test_3d_outputs.py -k validator
 
+# what a release uploads, built, installed and run
+dist-test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/test_distribution.py -n 0
+
+# the site in build/site; a link that leads nowhere fails
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m tools.site
+	$(BIN)/zensical build --clean --strict
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[onnxruntime]'
@@ -50,6 +59,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed
 	$(PIP) -e '.[fuzz]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e '.[docs]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -15,7 +15,7 @@ import pytest
 from support import PHOTO, sha256
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
@@ -65,7 +65,9 @@ def test_the_examples_of_a_page_work(page: Path, workplace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.name
+    "page",
+    [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY"))],
+    ids=lambda page: page.name,
 )
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     targets = [m[0] for m in LINK.findall(page.read_text(encoding="utf-8")) if not re.match(r"[a-z]+:", m[0])]

@@ -1,7 +1,5 @@
 """Every error that depthmap raises on purpose.
 
-::
-
     DepthmapError                     what happened, where, and what to do
     ├── UsageError                    a wrong argument
     ├── UnknownModel                  no model has that name

@@ -1,6 +1,6 @@
 """Reading pictures: from files, URLs, bytes, streams, PIL images, arrays and tensors, within bounds.
 
-:func:`read` gives RGB, upright, as ``uint8`` in [0, 255] or ``float32`` in [0, 1]. Sizes are checked before
+`read` gives RGB, upright, as ``uint8`` in [0, 255] or ``float32`` in [0, 1]. Sizes are checked before
 anything is decoded, so that a small file that claims to be huge costs nothing.
 """
 
@@ -28,13 +28,13 @@ from .pixels import Pixels, check_size, from_array, is_tensor, tensor_array
 from .signatures import HEAD, MODELS, PDF, PICTURE, VIDEO, kind_of
 
 MAX_PIXELS = 200_000_000
-"""Pixels of a picture, width × height, that :func:`read` accepts unless told otherwise."""
+"""Pixels of a picture, width × height, that `read` accepts unless told otherwise."""
 MAX_BYTES = 512 * 2**20
-"""Bytes of an encoded picture that :func:`read` accepts unless told otherwise."""
+"""Bytes of an encoded picture that `read` accepts unless told otherwise."""
 
 Encoded: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 Picture: TypeAlias = Encoded | Image.Image | NDArray[Any] | Any
-"""What :func:`read` accepts; ``Any`` stands for a torch tensor, as torch is not imported here."""
+"""What `read` accepts; ``Any`` stands for a torch tensor, as torch is not imported here."""
 
 # Only decoders of plain pictures: Pillow has others that start programs (EPS) or read other files.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -42,7 +42,7 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
     | {".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".hif"}
 )
-"""File name endings, in lower case, by which :func:`find_images` knows a picture."""
+"""File name endings, in lower case, by which `find_images` knows a picture."""
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF and HEIC"
 # What to do with files that hold pictures, but are none.
@@ -99,7 +99,7 @@ def read(
         than twice ``PIL.Image.MAX_IMAGE_PIXELS``.
     allow_private
         Let URLs lead to private, loopback and other addresses that are not on the public Internet. See
-        :func:`depthmap.fetching.fetcher.fetch`, which also gives the time limits for URLs.
+        `depthmap.fetching.fetcher.fetch`, which also gives the time limits for URLs.
 
     Returns
     -------
@@ -335,7 +335,7 @@ def find_images(paths: Iterable[str | PathLike[str]], recursive: bool = False) -
     """Expand directories to the pictures in them.
 
     A file that you name stays in the list whatever its name. In a directory, only files with an ending of
-    :data:`SUFFIXES` count, and hidden files do not. The order is that of ``paths``, and natural within a directory
+    `SUFFIXES` count, and hidden files do not. The order is that of ``paths``, and natural within a directory
     ("2.jpg" before "10.jpg"). No file comes twice. Links to directories below the given ones are not followed.
 
     Raises
