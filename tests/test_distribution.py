@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -76,6 +77,15 @@ def test_the_wheel_has_the_version_of_the_package_and_the_licence(built: dict[st
     assert metadata["Version"] == depthmap.__version__
     assert metadata["License-Expression"] == "MIT"
     assert licence == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_readme_that_an_index_shows_has_no_relative_link(built: dict[str, Path]) -> None:
+    with zipfile.ZipFile(built["wheel"]) as wheel:
+        metadata = message_from_bytes(wheel.read(f"depthmap-{depthmap.__version__}.dist-info/METADATA"))
+    text = metadata.get_payload(decode=True).decode("utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) == len(re.findall(r"\]\(", (ROOT / "README.md").read_text(encoding="utf-8"))) > 0
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tools import readme
 from tools.site import API, DOCS, FORGE, OF_THE_ROOT, ROOT, laid_out, place
 
 import depthmap
@@ -63,3 +64,13 @@ def test_the_pictures_of_the_gallery_are_all_shown_and_small() -> None:
     there: set[Path] = set((DOCS / "images").glob("gallery_*"))
     assert {path.relative_to(DOCS).as_posix() for path in there} == shown
     assert sum(path.stat().st_size for path in there) < 1_500_000
+
+
+def test_everything_names_the_same_repository() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (source,) = re.findall(r'^Source = "(.*)"$', project, re.MULTILINE)
+    assert source == readme.FORGE
+    assert f'repo_url = "{source}"' in (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    assert f"{source}/blob/main" == FORGE
+    assert f'Changelog = "{source}/' in project
+    assert f'Issues = "{source}/' in project
