@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class ModelCache:
     """The models on this machine.
 
+    Model names may be in upper or lower case. Methods raise the errors of `depthmap.errors`. None of them ever leaves
+    a file that looks whole but is not.
+
     Parameters
     ----------
     cache_dir : path, optional
         Where to keep the models; by default ``DEPTHMAP_CACHE_DIR``, or else `settings.default_cache_dir`.
     settings : Settings, optional
         By default those of the environment.
-
-    Model names may be in upper or lower case. Methods raise the errors of `depthmap.errors`. None of them ever leaves
-    a file that looks whole but is not.
     """
 
     def __init__(

@@ -104,7 +104,7 @@ def save(
         which each output appends its suffix: "photo" gives "photo_depth.png"; a path that already has the
         ending of a single output is that file.
     outputs
-        One name or several of :data:`OUTPUTS`.
+        One name or several of `OUTPUTS`.
     options
         How they are to look.
 
