@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..catalog import SIZES
 from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS
 from .output import count, seconds_text
@@ -65,6 +66,13 @@ _OPTIONS = (
         default="auto",
         help="What runs the network; by default what gives the maps soonest.",
     ),
+    click.option(
+        "--size",
+        type=click.IntRange(*SIZES),
+        metavar="N",
+        help="Longer side of what the network sees, in pixels: smaller is quicker, larger shows more detail. "
+        f"{SIZES[0]} to {SIZES[1]}; by default what it was trained at.",
+    ),
     click.option("--no-cache", is_flag=True, help="Read nothing from the cache, and leave nothing in it."),
     click.option("--verify", is_flag=True, help="Read every byte of the model's file before it is used."),
     click.option(
@@ -90,9 +98,16 @@ def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def chosen(
-        *args: Any, model: str, device: str, engine: str, no_cache: bool, verify: bool, **options: Any
+        *args: Any,
+        model: str | None,
+        device: str | None,
+        engine: str,
+        size: int | None,
+        no_cache: bool,
+        verify: bool,
+        **options: Any,
     ) -> Any:
-        choice = Choice(model, device, engine, not no_cache, verify)
+        choice = Choice(model, device, engine, size, not no_cache, verify)
         return function(*args, choice=choice, **options)
 
     decorated: Callable[..., Any] = chosen
@@ -108,10 +123,11 @@ class Choice:
     model: str | None
     device: str | None
     engine: str
+    size: int | None
     use_cache: bool
     verify: bool
     seconds: dict[str, float] = field(default_factory=dict)
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[str, Any] = field(default_factory=dict)
 
     def make(self, session: Session, pictures: int) -> DepthEstimator:
         """Make the estimator for so many pictures, and say which model it is and why."""
@@ -132,6 +148,7 @@ class Choice:
                 engine=self.engine,
                 pictures=pictures,
                 progress=report,
+                size=self.size,
             )
         self.seconds = {"import": imported - start, "load": time.perf_counter() - imported}
         self.used = {
@@ -140,10 +157,12 @@ class Choice:
             "reason": estimator.reason,
             "device": str(estimator.device),
             "engine": estimator.engine,
+            "size": estimator.size,
         }
         session.say(
             f"Model: {estimator.spec.name}, {_SOURCES[estimator.source]}, "
             f"by {estimator.engine} on {estimator.device} ({estimator.reason})"
+            + (f", at {estimator.size} pixels" if estimator.size else "")
         )
         return estimator
 
