@@ -28,7 +28,7 @@ from .ways import MANY, SCRIPTS
 
 BOUND = 200_000_000
 """Bytes by which a process may grow over pictures of whatever sizes."""
-SIDES = (128, 192, 256, 320, 384, 512, 640)
+SIDES = (128, 256, 384, 512, 640)
 OWN = 384
 """The size at which all models of the table were trained."""
 
@@ -47,17 +47,18 @@ def memory_table(sizes: int) -> tuple[str, bool]:
     for engine in ("onnxruntime", "openvino", "torch"):
         for pictures, expected in ((1, "one"), (MANY, "many")):
             found = memory(engine, sizes, pictures)
-            shown = (f"{found[key] / 1e6:,.0f} MB" for key in ("first", "most", "last"))
-            rows.append((engine, expected, f"{sizes:,}", found["inputs"], *shown))
+            first, *more = (f"{found[key] / 1e6:,.0f} MB" for key in ("first", "most", "last"))
+            signed = (value if value.startswith("-") else f"+{value}" for value in more)
+            rows.append((engine, expected, f"{sizes:,}", found["inputs"], first, *signed))
             kept &= found["most"] <= BOUND
     head = (
         "engine",
-        "pictures announced",
+        "`pictures`",
         "sizes",
         "of the network's input",
         "after the first",
-        "most, more",
-        "last, more",
+        "then at most",
+        "at the end",
     )
     return table(head, *rows), kept
 

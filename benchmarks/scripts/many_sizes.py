@@ -36,13 +36,16 @@ def main(engine: str, sizes: int, pictures: int) -> None:
     estimator = DepthEstimator(MODEL, device="cpu", engine=engine, pictures=pictures)
     estimator.predict(np.zeros((SIDES[1], SIDES[1], 3), np.uint8))
     first = resident()
-    found = []
-    for shape in shapes:
-        estimator.predict(np.zeros((*shape, 3), np.uint8))
+    found: list[int] = []
+    seen = set()
+    for height, width in shapes:
+        estimator.predict(np.zeros((height, width, 3), np.uint8))
         found.append(resident() - first)
+        seen.add(transforms.network_size(width, height, estimator.spec))
         if len(found) % 100 == 0:
-            print(engine, pictures, len(found), found[-1] // 10**6, file=sys.stderr, flush=True)
-    seen = {transforms.network_size(width, height, estimator.spec) for height, width in shapes}
+            print(
+                engine, f"{len(found)} sizes, at most {max(found):,} bytes more", file=sys.stderr, flush=True
+            )
     print(json.dumps({"inputs": len(seen), "first": first, "most": max(found), "last": found[-1]}))
 
 
