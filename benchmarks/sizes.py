@@ -65,7 +65,7 @@ def memory_table(sizes: int) -> tuple[str, bool]:
 
 
 def time_table(models: Sequence[str], rounds: int, folder: Path) -> str:
-    """Return a table of sizes by models: the processor's seconds on one core, and how far maps are from the own size's."""
+    """Return a table of sizes by models: the processor's seconds on one core, and how far maps differ."""
     rows = []
     for model in models:
         rows += _times(model, rounds, folder)
