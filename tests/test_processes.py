@@ -47,6 +47,7 @@ def test_a_pickle_carries_what_the_estimator_was_made_of_and_no_weights(tmp_path
         use_cache=False,
         engine="openvino",
         pictures=9,
+        size=250,
     )
     pickled = pickle.dumps(estimator)
     assert len(pickled) < 1000
@@ -60,6 +61,7 @@ def test_a_pickle_carries_what_the_estimator_was_made_of_and_no_weights(tmp_path
         "use_cache": False,
         "engine": "openvino",
         "pictures": 9,
+        "size": 256,
         "reason": "asked for by name",
     }
 

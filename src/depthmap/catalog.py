@@ -20,6 +20,12 @@ _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
 RESIZES = ("minimal", "upper_bound", "area")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
+SIZES = (32, 1536)
+"""The least and the greatest longer side, in pixels, at which a network may be asked to see pictures.
+
+A transformer's memory grows with the fourth power of it: for a square at the greatest, the scores of one attention of
+DPT_Large are 5.4 GB, and an engine may hold them twice.
+"""
 _MIT = "MIT"
 _V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
 

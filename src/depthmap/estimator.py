@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import transforms
 from .cache import ModelCache
+from .catalog import ModelSpec
 from .depth import Depth
 from .download import Progress
 from .engines import ENGINES, MANY, TORCH, Runner, order
@@ -57,6 +58,9 @@ class DepthEstimator:
         How many are to come, as far as that is known.
     progress : callable, optional
         Told of a download; see `download.Progress`.
+    size : int, optional
+        The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32. Smaller is
+        quicker, larger shows more detail. By default what the network was trained at.
 
     Raises
     ------
@@ -65,7 +69,7 @@ class DepthEstimator:
     EngineUnavailable
         When the engine asked for is not installed, or the model was not compiled for it.
     UsageError
-        When there is no such device.
+        When there is no such device, or no such size.
     """
 
     def __init__(
@@ -79,7 +83,9 @@ class DepthEstimator:
         engine: str = "auto",
         pictures: int = 1,
         progress: Progress | None = None,
+        size: int | None = None,
     ) -> None:
+        self.size = None if size is None else transforms.rounded_size(size)
         cache = ModelCache(cache_dir)
         places = os.pathsep.join(map(str, cache.settings.directories))
         self._arguments = {
@@ -89,6 +95,7 @@ class DepthEstimator:
             "use_cache": use_cache,
             "engine": engine,
             "pictures": pictures,
+            "size": self.size,
         }
         self.reason = "asked for by name"
         if model_name is None:
@@ -165,8 +172,12 @@ class DepthEstimator:
 
     def depths(self, images: Sequence[Picture | Photo], batch_size: int = 8) -> list[Depth]:
         """Return the depth of each picture; those of one network size share forward passes."""
+        return self._depths(images, batch_size, transforms.at_size(self.spec, self.size))
+
+    def _depths(self, images: Sequence[Picture | Photo], batch_size: int, seen: ModelSpec) -> list[Depth]:
+        """Return the depth of each picture as the network sees it by ``seen``."""
         photos = [read_photo(image) for image in images]
-        inputs = [self._prepared(photo) for photo in photos]
+        inputs = [_prepared(photo, seen) for photo in photos]
         by_size: dict[tuple[int, ...], list[int]] = {}
         for number, array in enumerate(inputs):
             by_size.setdefault(array.shape, []).append(number)
@@ -178,10 +189,6 @@ class DepthEstimator:
                 for number, output in zip(chunk, outputs, strict=True):
                     depths[number] = self._result(output, photos[number])
         return [depths[number] for number in range(len(photos))]
-
-    def _prepared(self, photo: Photo) -> Float32:
-        with running:  # NumPy's products of matrices have locks too
-            return transforms.prepare(photo.pixels, self.spec)
 
     def _result(self, output: Float32, photo: Photo) -> Depth:
         with running:
@@ -196,6 +203,11 @@ class DepthEstimator:
             name=photo.name,
             pixels=photo.pixels,
         )
+
+
+def _prepared(photo: Photo, seen: ModelSpec) -> Float32:
+    with running:  # NumPy's products of matrices have locks too
+        return transforms.prepare(photo.pixels, seen)
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -243,7 +255,11 @@ def _shared(
 
 
 def estimate(
-    image: Picture, model: str | None = None, device: str | None = None, engine: str = "auto"
+    image: Picture,
+    model: str | None = None,
+    device: str | None = None,
+    engine: str = "auto",
+    size: int | None = None,
 ) -> Depth:
     """Return the depth of one picture; the last model used stays loaded.
 
@@ -251,8 +267,8 @@ def estimate(
     ----------
     image : path, bytes, PIL image, NumPy array or torch tensor
         See `images.read`.
-    model, device, engine : str, optional
-        As for `DepthEstimator`.
+    model, device, engine, size : optional
+        As for `DepthEstimator`. Another size does not load the model again.
 
     Returns
     -------
@@ -265,4 +281,7 @@ def estimate(
         As `DepthEstimator` and its ``predict`` do.
     """
     environment = tuple(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("DEPTHMAP_"))
-    return _shared(model, device, engine, environment).depth(image)
+    if size is not None:
+        transforms.rounded_size(size)  # an error comes before a model is loaded
+    estimator = _shared(model, device, engine, environment)
+    return estimator._depths([image], 1, transforms.at_size(estimator.spec, size))[0]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .catalog import ModelSpec
+from .catalog import SIZES, ModelSpec
 from .errors import UsageError
 
 Float32 = NDArray[np.float32]
@@ -34,6 +36,32 @@ _SCALE: dict[str, Callable[[int, int, int], float]] = {
     "upper_bound": lambda size, w, h: min(size / h, size / w),
     "area": lambda size, w, h: math.sqrt(_area(size) / (w * h)),
 }
+
+
+def rounded_size(size: int) -> int:
+    """Return the longer side of a network's input that is nearest to ``size`` pixels.
+
+    Raises
+    ------
+    UsageError
+        When it is no whole number within `catalog.SIZES`.
+    """
+    least, most = SIZES
+    if not isinstance(size, Integral) or isinstance(size, bool) or not least <= size <= most:
+        raise UsageError(
+            f"A network cannot be made to see pictures at this size, in pixels: {size!r}",
+            "size",
+            f"Give a whole number from {least} to {most}, or none: then each network has the size it was trained at.",
+        )
+    return _multiple(float(size), None)
+
+
+def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
+    """Return what `prepare` needs to bring the longer side of pictures to ``size``, rounded to a multiple of 32.
+
+    None leaves the size to the spec. Raises as `rounded_size` does.
+    """
+    return spec if size is None else replace(spec, input_size=rounded_size(size), resize="upper_bound")
 
 
 def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import depthmap
 from cli.conftest import Run
 from depthmap.cache import ModelCache
 from support import PHOTO, flip, rot
@@ -216,3 +217,17 @@ def test_a_missing_package_is_named_before_a_model_is_loaded(
     assert f"pip install 'depthmap[{extra}]'" in done.err
     assert "Model:" not in done.err
     assert sorted(path.name for path in Path().iterdir()) == ["photos"]
+
+
+@pytest.mark.parametrize("command", ["predict", "batch"])
+def test_the_commands_take_a_size(command: str, run: Run, tmp_path: Path) -> None:
+    words = (command, PHOTO, "-o", tmp_path, "-f", "npy", "--overwrite")[: 6 + (command == "batch")]
+    document = run(*words, "--size", 100, "--json").document
+    assert document["size"] == 96
+    expected = depthmap.DepthEstimator("Depthmap_Tiny", size=96).predict(PHOTO)
+    assert np.array_equal(np.load(tmp_path / "china_depth.npy"), expected)
+    assert run(*words, "--json").document["size"] is None
+    assert "at 96 pixels" in run(*words, "--size", 96).err
+    wrong = run(*words, "--size", 8)
+    assert wrong.status == 2
+    assert "32<=x<=1536" in wrong.err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -214,3 +217,17 @@ def test_no_more_threads_are_used_than_the_process_may_use(monkeypatch: pytest.M
     assert python(code).stdout.strip() == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert cores.usable_cores() == 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is looked into on Linux only")
+@pytest.mark.parametrize("engine", ["torch", *ENGINES])
+def test_memory_stays_within_the_stated_bound_over_pictures_of_many_sizes(engine: str) -> None:
+    """As benchmarks/sizes.py, which goes over 2,000 sizes."""
+    script = Path(__file__).parents[2] / "benchmarks" / "scripts" / "many_sizes.py"
+    command = [sys.executable, str(script), engine, "60", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["inputs"] > 15
+    assert found["most"] < 200e6

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..catalog import SIZES
 from ..colours import COLOUR_MAPS, DEFAULT_MAP
 from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS, Options
@@ -95,6 +96,12 @@ _OPTIONS = (
         default="auto",
         help="What runs the network. Default: whatever finishes soonest.",
     ),
+    click.option(
+        "--size",
+        type=click.IntRange(*SIZES),
+        metavar="N",
+        help="Longer side that the network sees, in pixels. Smaller is faster, larger shows more detail.",
+    ),
     click.option("--no-cache", is_flag=True, help="Do not read or write the model cache."),
     click.option("--verify", is_flag=True, help="Check every byte of the model file before using it."),
     click.option(
@@ -121,9 +128,10 @@ def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def chosen(
         *args: Any,
-        model: str,
-        device: str,
+        model: str | None,
+        device: str | None,
         engine: str,
+        size: int | None,
         no_cache: bool,
         verify: bool,
         colours: str,
@@ -131,7 +139,7 @@ def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
         eyes: float,
         **others: Any,
     ) -> Any:
-        choice = Choice(model, device, engine, not no_cache, verify)
+        choice = Choice(model, device, engine, size, not no_cache, verify)
         return function(*args, choice=choice, options=Options(colours, ratio, eyes), **others)
 
     decorated: Callable[..., Any] = chosen
@@ -147,10 +155,11 @@ class Choice:
     model: str | None
     device: str | None
     engine: str
+    size: int | None
     use_cache: bool
     verify: bool
     seconds: dict[str, float] = field(default_factory=dict)
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[str, Any] = field(default_factory=dict)
 
     def make(self, session: Session, pictures: int) -> DepthEstimator:
         """Make the estimator for so many pictures, and say which model it is and why."""
@@ -171,6 +180,7 @@ class Choice:
                 engine=self.engine,
                 pictures=pictures,
                 progress=report,
+                size=self.size,
             )
         self.seconds = {"import": imported - start, "load": time.perf_counter() - imported}
         self.used = {
@@ -179,10 +189,12 @@ class Choice:
             "reason": estimator.reason,
             "device": str(estimator.device),
             "engine": estimator.engine,
+            "size": estimator.size,
         }
         session.say(
             f"Model: {estimator.spec.name}, {_SOURCES[estimator.source]}, "
             f"by {estimator.engine} on {estimator.device} ({estimator.reason})"
+            + (f", at {estimator.size} pixels" if estimator.size else "")
         )
         return estimator
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .forking import running
+from .frugal import frugal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +50,7 @@ class Engine(NamedTuple):
         with running:
             module = import_module(f".{self.name}", __name__)
             runner: Runner = module.open_artefact(path, half=half, many=many)
-            return runner
+            return frugal(runner)
 
 
 ENGINES = {

@@ -12,6 +12,7 @@ from ..networks.folding import fold_batch_norms
 from . import MANY
 from .cores import usable_cores
 from .forking import Forkable, apart, running
+from .frugal import frugal
 from .upload import upload
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: i
     with running:
         run = apart(_runner, network, device, optimize, pictures)
     if device.type == "cpu":
-        return Forkable(lambda batch: apart(run, batch))
+        return Forkable(frugal(lambda batch: apart(run, batch)))
 
     def lost() -> Runner:
         raise after_fork(device)
