@@ -226,7 +226,7 @@ def _device(device: str | torch.device | None) -> torch.device:
 
             raise after_fork(chosen) from error
         raise UsageError(
-            "there is no such device", device, "Use 'cpu', or 'cuda' or 'mps' where this machine has one."
+            "This machine has no such device", device, "Use cpu. cuda and mps need a GPU."
         ) from error
     return chosen
 
@@ -240,7 +240,7 @@ def _engines(engine: str, device: str | torch.device | None, pictures: int) -> S
     if engine in ENGINES:
         if device is not None and str(device) != "cpu":
             raise UsageError(
-                f"{engine} runs on the CPU only", device, "Leave the device out, or use --engine torch."
+                f"{engine} runs on the CPU only", device, "Leave out the device, or use engine torch."
             )
         return (engine,)
     on_cpu = str(device) == "cpu" if device is not None else not may_have_gpu()
