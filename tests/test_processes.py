@@ -135,7 +135,7 @@ make = lambda: DepthEstimator("Depthmap_Tiny", device="cpu", engine={engine!r}, 
 def is_near(ours, theirs):
     assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
 """
-MANY = pytest.mark.parametrize("pictures", [1, 100])
+MANY = pytest.mark.parametrize("pictures", [1, pytest.param(100, marks=pytest.mark.slow)])
 
 
 def forked(code: str, engine: str, pictures: int = 1, **environment: str) -> str:
@@ -163,6 +163,7 @@ is_near(estimator.predict(picture), before)
     forked(code, engine, pictures)
 
 
+@pytest.mark.slow
 @ENGINE
 def test_a_child_may_make_an_estimator_of_its_own_and_a_grandchild_predict(engine: str) -> None:
     code = """
@@ -180,6 +181,7 @@ in_child(lambda: in_child(grandchild))
     forked(code, engine)
 
 
+@pytest.mark.slow
 @ENGINE
 def test_many_threads_of_a_child_predict(engine: str) -> None:
     code = """
@@ -236,6 +238,7 @@ for ours in maps:
     forked(code, engine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])  # OpenVINO has one core there
 def test_a_child_computes_on_as_many_cores_as_its_parent(engine: str) -> None:
     code = """
