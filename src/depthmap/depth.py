@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from .calibration import Calibration
 from .camera import Camera
 from .colours import DEFAULT_MAP, coloured
 from .errors import UsageError
@@ -20,6 +19,7 @@ from .pixels import Pixels
 from .ranges import shown_range, value_range
 
 if TYPE_CHECKING:
+    from .calibration import Calibration
     from .geometry import Mesh, PointCloud, Stereo
     from .images import Picture
     from .known_points import KnownPoints
@@ -244,6 +244,8 @@ class Depth:
         """
         if self.kind == METRIC:
             raise UsageError("This map is in metres already", self.name or self.model, "Use it as it is.")
+        from .calibration import Calibration
+
         if not isinstance(points, Calibration):
             from .known_points import KnownPoints
 

@@ -6,13 +6,12 @@ import functools
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..camera import Camera
 from ..errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -88,10 +87,8 @@ def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if fov is not None and focal is not None:
             raise click.UsageError("Give --fov or --focal, not both.")
-        if fov is not None:
-            Camera.from_fov(fov, 1, 1)  # refuses what is out of range before a model is loaded
-        if focal is not None:
-            Camera.from_focal(focal, 1, 1)
+        if fov is not None or focal is not None:
+            _check_camera(fov, focal)
         if far is not None and not points:
             raise click.UsageError("--far needs a point beside it: --calibrate X,Y=METRES.")
         known = _known(points, far) if points else _read(file) if file else None
@@ -104,16 +101,30 @@ def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-@dataclass
-class Measures:
-    """What is known of the camera and of distances, for every picture of a command."""
+def _check_camera(fov: float | None, focal: float | None) -> None:
+    """Raise UsageError for what is out of range before a model is loaded."""
+    from ..camera import Camera
 
-    known: KnownPoints | None
-    save_as: Path | None
-    """Where the points go once they fit a picture."""
-    fov: float | None
-    focal: float | None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    if fov is not None:
+        Camera.from_fov(fov, 1, 1)
+    if focal is not None:
+        Camera.from_focal(focal, 1, 1)
+
+
+class Measures:
+    """What is known of the camera and of distances, for every picture of a command.
+
+    ``save_as`` is where the points go once they fit a picture.
+    """
+
+    def __init__(
+        self, known: KnownPoints | None, save_as: Path | None, fov: float | None, focal: float | None
+    ) -> None:
+        self.known = known
+        self.save_as = save_as
+        self.fov = fov
+        self.focal = focal
+        self._lock = threading.Lock()
 
     def finish(self, depth: Depth) -> Depth:
         """Return the depth with its camera, and in metres where points are known.

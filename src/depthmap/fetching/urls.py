@@ -12,9 +12,10 @@ from ..errors import ImageError
 
 _SCHEMES = ("http", "https")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)  # of two letters at least: C:// is a drive
-_PARTS = re.compile(r"[^:]*://([^/?#\\]*)([^?#]*)")
+# The rest is compiled when the first URL comes.
+_PARTS = r"[^:]*://([^/?#\\]*)([^?#]*)"
 # What some system takes for a separator, refuses in a name, or does not show as it is.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_UNSAFE = r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]'
 _LONGEST_NAME, _LONGEST_ENDING, _LONGEST_HOST = 100, 12, 60  # bytes
 
 
@@ -56,7 +57,7 @@ def stand_in(url: str) -> Path:
 
     Both parts are safe as names on all systems, bounded in length, and neither empty nor hidden.
     """
-    match = _PARTS.match(url)
+    match = re.match(_PARTS, url)
     host, path = (match[1].rpartition("@")[2], match[2]) if match else ("", "")
     name = Path(_safe(unquote(path.rpartition("/")[2], errors="replace")))
     ending = name.suffix if len(name.suffix.encode()) <= _LONGEST_ENDING else ""
@@ -73,7 +74,7 @@ def was_url(path: str | PathLike[str]) -> bool:
 
 
 def _safe(text: str) -> str:
-    return _UNSAFE.sub("_", text).lstrip(" .-").rstrip(" .")
+    return re.sub(_UNSAFE, "_", text).lstrip(" .-").rstrip(" .")
 
 
 def _cut(text: str, limit: int) -> str:
