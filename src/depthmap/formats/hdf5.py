@@ -23,7 +23,7 @@ from .global_heap import require_end
 from .mapping import map_tensors, torch_dtype
 from .opening import open_regular, read_exactly
 from .sink import sink
-from .tensors import ITEM_SIZES, MAX_TENSORS, Layout, TensorInfo, brief, checked, is_sane
+from .tensors import ITEM_SIZES, MAX_TENSORS, NUMPY_LACKS, Layout, TensorInfo, brief, checked, is_sane
 
 if TYPE_CHECKING:
     import h5py
@@ -33,10 +33,6 @@ suffix = ".h5"
 ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
 _DTYPE = b"torch_dtype"
-_STORED_AS = {
-    "bfloat16": "uint16", "complex32": "uint32", "float8_e4m3fn": "uint8", "float8_e4m3fnuz": "uint8",
-    "float8_e5m2": "uint8", "float8_e5m2fnuz": "uint8", "float8_e8m0fnu": "uint8",
-}  # fmt: skip
 _MAX_DEPTH = 32
 _MAX_ATTRIBUTE, _MAX_DTYPE = 16 << 20, 64
 _MAX_EXPANSION, _ALWAYS_ALLOWED = 16, 64 << 20
@@ -188,7 +184,7 @@ def _dtype_of(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> str:
     if not stored.startswith("uint"):
         return stored
     dtype = _text(dataset, _DTYPE, _MAX_DTYPE).decode("ascii", "replace")
-    if dtype and _STORED_AS.get(dtype) != stored:
+    if dtype and NUMPY_LACKS.get(dtype) != stored:
         raise UnrecognisedFile(
             f"data set {brief(name)} holds {brief(dtype)} stored as {stored}, which depthmap does not know",
             path,
@@ -251,7 +247,7 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
             _require_honest_chunks(name, dataset, raw, path)
             numbers = torch.from_numpy(_read(dataset))
             dtype = layout.tensors[name].dtype
-            decoded[name] = numbers.view(torch_dtype(dtype, path)) if dtype in _STORED_AS else numbers
+            decoded[name] = numbers.view(torch_dtype(dtype, path)) if dtype in NUMPY_LACKS else numbers
     return {name: decoded[name] for name in layout.tensors}
 
 
@@ -347,7 +343,7 @@ def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that even a data set never written has its place
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)  # so that equal tensors are equal files
-    stored = _STORED_AS.get(dtype, dtype)
+    stored = NUMPY_LACKS.get(dtype, dtype)
     kind = h5py.h5t.py_create(np.dtype(stored).newbyteorder("<"), logical=True)
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)

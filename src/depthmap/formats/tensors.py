@@ -21,6 +21,11 @@ ITEM_SIZES = {
 
 Not here are quantised numbers, which are none without their scale, and those that share a byte (float4, bits).
 """
+NUMPY_LACKS = {
+    "bfloat16": "uint16", "complex32": "uint32", "float8_e4m3fn": "uint8", "float8_e4m3fnuz": "uint8",
+    "float8_e5m2": "uint8", "float8_e5m2fnuz": "uint8", "float8_e8m0fnu": "uint8",
+}  # fmt: skip
+"""torch's dtypes that NumPy has not, and the integers that hold their bits."""
 
 MAX_RANK = 16
 MAX_TENSORS = 100_000
