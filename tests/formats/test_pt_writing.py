@@ -191,6 +191,7 @@ def test_writing_takes_no_memory_beside_the_mapping(tmp_path: Path) -> None:
 
 
 def test_a_file_is_written_without_torch(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
     done = python(f"""
 import sys
 sys.modules["torch"] = None
@@ -198,10 +199,11 @@ from pathlib import Path
 import numpy as np
 from depthmap.formats import pt
 from depthmap.formats.arrays import Array
-pt.save({{"a": Array("float32", np.ones((2, 3), "f4")), "b": Array("bfloat16", np.array(16256, "u2"))}}, Path({str(tmp_path / "x.pt")!r}))
+state = {{"a": Array("float32", np.ones((2, 3), "f4")), "b": Array("bfloat16", np.array(16256, "u2"))}}
+pt.save(state, Path({str(path)!r}))
 """)
     assert done.returncode == 0, done.stderr
-    state = torch.load(tmp_path / "x.pt", weights_only=True)
+    state = torch.load(path, weights_only=True)
     assert same(state, {"a": torch.ones(2, 3), "b": torch.tensor(1.0, dtype=torch.bfloat16)})
 
 

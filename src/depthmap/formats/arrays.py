@@ -1,13 +1,18 @@
-"""Tensors as NumPy arrays, without torch: each with the name of its dtype, since NumPy lacks some of them."""
+"""Files as NumPy arrays, without torch and without a copy; each with its dtype's name, since NumPy lacks some."""
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .tensors import NUMPY_LACKS
+from . import format_of, scan
+from .mapping import map_file
+from .tensors import ITEM_SIZES, NUMPY_LACKS, Layout, TensorInfo
 
 
 class Array(NamedTuple):
@@ -20,7 +25,62 @@ class Array(NamedTuple):
     values: NDArray[Any]
 
 
+def map_arrays(
+    path: Path, layout: Callable[[], Layout] | None = None, *, read: bool = False
+) -> dict[str, Array]:
+    """Map a file of any format and return its tensors as read-only arrays that lie in the mapping.
+
+    `mapping.map_tensors` does the same for torch, with the same checks. Names that stand for the same numbers get the
+    same array. What lies unaligned, or otherwise than in memory (chunked, compressed), is copied.
+
+    Parameters
+    ----------
+    path : Path
+    layout : callable, optional
+        What to call for the file's layout, instead of scanning it.
+    read : bool
+        Read the file into memory instead of mapping it.
+
+    Raises
+    ------
+    UnsafeFile, ModelFileCorrupted, UnrecognisedFile
+        As the format's ``scan`` does, and as `mapping.map_file` does.
+    """
+    if layout is None and format_of(path) == "h5":
+        from . import hdf5
+
+        found = _views(*map_file(path, lambda: hdf5.in_place(scan(path)), read=read))
+        return found or _read_only(hdf5.decoded(path))
+    return _views(*map_file(path, layout or (lambda: scan(path)), read=read))
+
+
+def _views(mapping: mmap.mmap, layout: Layout) -> dict[str, Array]:
+    memory = np.frombuffer(memoryview(mapping).toreadonly(), np.uint8)
+    made = {info: Array(info.dtype, _view(memory, info)) for info in set(layout.tensors.values())}
+    return {name: made[info] for name, info in layout.tensors.items()}
+
+
+def _view(memory: NDArray[np.uint8], info: TensorInfo) -> NDArray[Any]:
+    size, dtype = ITEM_SIZES[info.dtype], numpy_dtype(info.dtype)
+    if info.extent == 0:
+        return _frozen(np.empty(info.shape, dtype))
+    strides = None if info.strides is None else tuple(size * stride for stride in info.strides)
+    if info.offset % size:  # an unaligned tensor (safetensors allows it): engines want none
+        copy = memory[info.offset : info.offset + info.nbytes].tobytes()
+        return np.ndarray(info.shape, dtype, copy, 0, strides)
+    return np.ndarray(info.shape, dtype, memory, info.offset, strides)
+
+
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
     """Return the NumPy dtype, little-endian, of an `Array` of this dtype."""
     native: np.dtype[Any] = np.dtype(NUMPY_LACKS.get(dtype, dtype))
     return native.newbyteorder("<")
+
+
+def _read_only(arrays: dict[str, Array]) -> dict[str, Array]:
+    return {name: Array(dtype, _frozen(values)) for name, (dtype, values) in arrays.items()}
+
+
+def _frozen(values: NDArray[Any]) -> NDArray[Any]:
+    values.flags.writeable = False
+    return values

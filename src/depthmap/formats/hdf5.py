@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import h5py
     import torch
 
+    from .arrays import Array
+
 suffix = ".h5"
 ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
@@ -234,21 +236,37 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    def layout_of() -> Layout:
-        layout = scan(path)
-        return layout if layout.mapped else Layout(path, {})
-
-    if mapped := map_tensors(path, layout_of, read=read):
+    if mapped := map_tensors(path, lambda: in_place(scan(path)), read=read):
         return mapped
+    tensors = {}
+    for name, (dtype, values) in decoded(path).items():
+        numbers = torch.from_numpy(values)
+        tensors[name] = numbers.view(torch_dtype(dtype, path)) if dtype in NUMPY_LACKS else numbers
+    return tensors
+
+
+def in_place(layout: Layout) -> Layout:
+    """Return ``layout`` if the tensors lie in the file as they do in memory, else one without tensors."""
+    return layout if layout.mapped else Layout(layout.path, {})
+
+
+def decoded(path: Path) -> dict[str, Array]:
+    """Return the tensors, decoded into memory.
+
+    Raises
+    ------
+    UnsafeFile, ModelFileCorrupted, UnrecognisedFile
+        As `scan` does.
+    """
+    from .arrays import Array
+
     layout = scan(path)
     with _opened(path) as file, open_regular(path) as raw:
-        decoded = {}
+        found = {}
         for name, dataset in _datasets(file, path):
             _require_honest_chunks(name, dataset, raw, path)
-            numbers = torch.from_numpy(_read(dataset))
-            dtype = layout.tensors[name].dtype
-            decoded[name] = numbers.view(torch_dtype(dtype, path)) if dtype in NUMPY_LACKS else numbers
-    return {name: decoded[name] for name in layout.tensors}
+            found[name] = Array(layout.tensors[name].dtype, _read(dataset))
+    return {name: found[name] for name in layout.tensors}
 
 
 def _require_honest_chunks(name: str, dataset: h5py.h5d.DatasetID, raw: BinaryIO, path: Path) -> None:
