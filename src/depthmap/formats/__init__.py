@@ -14,6 +14,8 @@ from .tensors import Layout, TensorInfo
 if TYPE_CHECKING:
     import torch
 
+    from .arrays import Array
+
 __all__ = ["FORMATS", "Format", "Layout", "TensorInfo", "format_of", "get", "load", "scan"]
 
 
@@ -27,9 +29,12 @@ class Format(Protocol):
         """Return the tensors, mapped where possible; with ``read`` the file is read into memory instead."""
 
     def save(
-        self, tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None
+        self,
+        tensors: Mapping[str, torch.Tensor | Array],
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a file."""
+        """Write a file; torch is needed for its own tensors alone."""
 
 
 FORMATS = {"pt": "pt", "h5": "hdf5", "safetensors": "safetensors"}

@@ -24,6 +24,11 @@ class Array(NamedTuple):
     dtype: str
     values: NDArray[Any]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its values."""
+        return self.values.shape
+
 
 def map_arrays(
     path: Path, layout: Callable[[], Layout] | None = None, *, read: bool = False
@@ -64,17 +69,20 @@ def _view(memory: NDArray[np.uint8], info: TensorInfo) -> NDArray[Any]:
     size, dtype = ITEM_SIZES[info.dtype], numpy_dtype(info.dtype)
     if info.extent == 0:
         return _frozen(np.empty(info.shape, dtype))
+    found: NDArray[Any]
     strides = None if info.strides is None else tuple(size * stride for stride in info.strides)
     if info.offset % size:  # an unaligned tensor (safetensors allows it): engines want none
         copy = memory[info.offset : info.offset + info.nbytes].tobytes()
-        return np.ndarray(info.shape, dtype, copy, 0, strides)
-    return np.ndarray(info.shape, dtype, memory, info.offset, strides)
+        found = np.ndarray(info.shape, dtype, copy, 0, strides)
+    else:
+        found = np.ndarray(info.shape, dtype, memory, info.offset, strides)
+    return found
 
 
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
     """Return the NumPy dtype, little-endian, of an `Array` of this dtype."""
-    native: np.dtype[Any] = np.dtype(NUMPY_LACKS.get(dtype, dtype))
-    return native.newbyteorder("<")
+    little: np.dtype[Any] = np.dtype(NUMPY_LACKS.get(dtype, dtype)).newbyteorder("<")
+    return little
 
 
 def _read_only(arrays: dict[str, Array]) -> dict[str, Array]:

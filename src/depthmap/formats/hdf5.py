@@ -319,7 +319,9 @@ def _read(dataset: h5py.h5d.DatasetID) -> Any:
     return array
 
 
-def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    tensors: Mapping[str, torch.Tensor | Array], path: Path, metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write ``tensors`` as contiguous data sets and ``metadata`` (builtins) as one JSON attribute.
 
     Raises
@@ -329,6 +331,8 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     """
     import h5py
     import numpy as np
+
+    from .views import array_of, dtype_of
 
     # Strategy "none" turns off HDF5's block of small data sets, whose members it does not align. Version 1.10 is the
     # oldest that has it, so files can be read by whatever is as old as that.
@@ -340,22 +344,22 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
         for name, tensor in tensors.items():
             if disk.failure:
                 raise disk.failure
-            dtype = str(tensor.dtype).removeprefix("torch.")
+            dtype = dtype_of(tensor)
             if dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
                 raise UnrecognisedFile(
                     f"HDF5 cannot hold tensor {brief(name)} ({dtype})", path, "Use .pt or .safetensors."
                 )
-            _write(file, name, tensor, dtype)
+            _write(file, name, array_of(tensor))
         # Of fixed length: texts of any length, as h5py writes them by itself, are not read.
         file.attrs[ATTRIBUTE] = np.bytes_(json.dumps(dict(metadata or {})).encode())
 
 
-def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None:
+def _write(file: h5py.File, name: str, array: Array) -> None:
     import h5py
     import numpy as np
-    import torch
 
-    shape = tuple(tensor.shape)
+    dtype, values = array
+    shape = values.shape
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that even a data set never written has its place
@@ -366,8 +370,7 @@ def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)
     if math.prod(shape):
-        numbers = tensor.detach().contiguous().view(getattr(torch, stored))
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, numbers.numpy())
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.asarray(values, stored, order="C"))
     if stored != dtype:
         mark = np.array(dtype.encode())
         scalar = h5py.h5s.create(h5py.h5s.SCALAR)

@@ -84,6 +84,11 @@ class Layout:
         """Shape by name."""
         return {name: info.shape for name, info in self.tensors.items()}
 
+    @property
+    def dtypes_and_shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Dtype and shape by name."""
+        return {name: (info.dtype, info.shape) for name, info in self.tensors.items()}
+
     def dumps(self) -> str:
         """Return the tensors as JSON; `placed` reads it."""
         return json.dumps(self.tensors, separators=(",", ":"))

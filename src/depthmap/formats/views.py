@@ -32,7 +32,7 @@ def views_of(tensors: Mapping[str, torch.Tensor | Array], path: Path) -> dict[st
     known: dict[Any, NDArray[Any]] = {}
     views = {}
     for name, tensor in tensors.items():
-        dtype = str(tensor.dtype).removeprefix("torch.")
+        dtype = dtype_of(tensor)
         if dtype not in ITEM_SIZES:
             raise UnrecognisedFile(
                 f"A .pt cannot hold tensor {brief(name)} ({dtype})", path, "Convert it to float32."
@@ -41,6 +41,22 @@ def views_of(tensors: Mapping[str, torch.Tensor | Array], path: Path) -> dict[st
             _of_array(tensor, known) if isinstance(tensor, Array) else _of_tensor(tensor, dtype, known)
         )
     return views
+
+
+def dtype_of(tensor: torch.Tensor | Array) -> str:
+    """Return torch's name of the type of a tensor's numbers."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def array_of(tensor: torch.Tensor | Array) -> Array:
+    """Return a tensor, of a dtype that is one of `ITEM_SIZES`, as an array on the same memory where it is the CPU's."""
+    if isinstance(tensor, Array):
+        return tensor
+    import torch
+
+    dtype = dtype_of(tensor)
+    numbers = tensor.detach().cpu().resolve_conj().resolve_neg()
+    return Array(dtype, numbers.view(getattr(torch, NUMPY_LACKS.get(dtype, dtype))).numpy())
 
 
 def flat(storage: Any) -> NDArray[np.uint8]:
@@ -62,11 +78,10 @@ def _of_array(array: Array, known: dict[Any, NDArray[Any]]) -> View:
 def _of_tensor(tensor: torch.Tensor, dtype: str, known: dict[Any, NDArray[Any]]) -> View:
     import torch
 
-    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
     shape = tuple(tensor.shape)
-    if not tensor.is_contiguous():
-        numbers = tensor.view(getattr(torch, NUMPY_LACKS.get(dtype, dtype))).numpy()
-        return View(dtype, numbers, shape, _strides(shape))
+    if not tensor.is_contiguous() or tensor.is_conj() or tensor.is_neg() or tensor.device.type != "cpu":
+        return View(dtype, array_of(tensor).values, shape, _strides(shape))
+    tensor = tensor.detach()
     storage = torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage()).numpy()
     if storage.size:
         storage = known.setdefault((storage.ctypes.data, storage.nbytes, dtype), storage)
