@@ -14,8 +14,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from depthmap import formats
-from depthmap.errors import FileError, ModelFileCorrupted
-from depthmap.formats.arrays import Array, map_arrays
+from depthmap.errors import FileError, ModelFileCorrupted, UnrecognisedFile
+from depthmap.formats.arrays import Array, joined, map_arrays
 from depthmap.formats.leases import is_mapped
 from support import flip, python
 
@@ -189,3 +189,34 @@ dtype, values = map_arrays(Path({str(path)!r}))["a"]
 print(dtype, values.dtype, values.tolist())
 """)
     assert done.stdout.strip() == f"bfloat16 uint16 [{0x3F80}, {0xC000}]", done.stderr
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", [*FORMATS, "old", "chunked"])
+def test_a_file_of_any_format_becomes_one_of_another_without_torch(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    path, made = tmp_path / f"x.{source}", tmp_path / f"y.{target}"
+    if source in FORMATS:
+        state = {"a": torch.randn(3, 4).bfloat16(), "b": torch.tensor(5), "c": torch.zeros(0, 2)}
+        formats.get(source).save(state, path)
+    else:
+        {"old": old, "chunked": chunked}[source](path)
+    done = python(f"""
+import sys
+sys.modules["torch"] = None
+from pathlib import Path
+from depthmap import formats
+formats.convert(Path({str(path)!r}), {target!r}, Path({str(made)!r}), {{"x": 1}})
+""")
+    assert done.returncode == 0, done.stderr
+    assert same(dict(sorted(map_arrays(made).items())), dict(sorted(formats.load(path).items())))
+    if target != "pt":
+        assert formats.scan(made).metadata == {"x": 1}
+
+
+def test_arrays_of_different_dtypes_are_not_joined() -> None:
+    one, half = Array("float32", np.ones((2, 3), "f4")), Array("float16", np.zeros((1, 3), "f2"))
+    assert joined([one, one]).values.shape == (4, 3)
+    with pytest.raises(UnrecognisedFile, match="float32, float16"):
+        joined([one, half])

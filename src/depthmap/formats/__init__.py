@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .arrays import Array
 
-__all__ = ["FORMATS", "Format", "Layout", "TensorInfo", "format_of", "get", "load", "scan"]
+__all__ = ["FORMATS", "Format", "Layout", "TensorInfo", "convert", "format_of", "get", "load", "scan"]
 
 
 class Format(Protocol):
@@ -81,3 +81,13 @@ def scan(path: Path) -> Layout:
 def load(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a file of any format; see the format's own ``load`` for what is raised."""
     return get(format_of(path)).load(path)
+
+
+def convert(source: Path, name: str, target: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write the tensors of a file of any format to ``target`` in the format ``name``, without torch.
+
+    See the formats' own ``scan`` and ``save`` for what is raised.
+    """
+    from .arrays import map_arrays
+
+    get(name).save(map_arrays(source), target, metadata)

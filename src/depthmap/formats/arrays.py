@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UnrecognisedFile
 from . import format_of, scan
 from .mapping import map_file
 from .tensors import ITEM_SIZES, NUMPY_LACKS, Layout, TensorInfo
@@ -57,6 +58,23 @@ def map_arrays(
         found = _views(*map_file(path, lambda: hdf5.in_place(scan(path)), read=read))
         return found or _read_only(hdf5.decoded(path))
     return _views(*map_file(path, layout or (lambda: scan(path)), read=read))
+
+
+def joined(arrays: list[Array]) -> Array:
+    """Return arrays joined along their first axis.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When they are of different dtypes.
+    """
+    dtype, *others = dict.fromkeys(array.dtype for array in arrays)
+    if others:
+        raise UnrecognisedFile(
+            f"Tensors to be joined are of types {', '.join([dtype, *others])}",
+            remedy="Convert them to one type.",
+        )
+    return Array(dtype, np.concatenate([array.values for array in arrays]))
 
 
 def _views(mapping: mmap.mmap, layout: Layout) -> dict[str, Array]:
