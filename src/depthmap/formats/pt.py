@@ -1,4 +1,4 @@
-"""``.pt``: torch's checkpoints, read without torch and without running anything.
+"""``.pt``: torch's checkpoints, read and written without torch, and without running anything.
 
 A checkpoint is a zip archive of stored (not compressed) records: ``NAME/data.pkl``, a pickle that names the
 tensors, and ``NAME/data/KEY``, the bytes of one storage each. The pickle is read with stand-ins for the few
