@@ -13,7 +13,7 @@ ROOT = Path(depthmap.__file__).parent
 LAYERS = [
     {"errors", "signatures"},
     {"catalog", "extras"},
-    {"settings"},
+    {"settings", "checkpoints"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},
     {"images", "geometry", "known_points"},

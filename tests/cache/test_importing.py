@@ -21,9 +21,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from depthmap import ModelCache, formats, loader, networks
+from depthmap.checkpoints import places
 from depthmap.errors import UnrecognisedFile, UnsafeFile, UsageError
-from depthmap.networks import places
-from support import sha256
+from support import python, sha256
 
 State = dict[str, torch.Tensor]
 NUMBER = torch.float32
@@ -319,3 +319,16 @@ def test_of_other_tools_directories_adopt_is_named(
     shutil.copy(tiny_checkpoint, tmp_path / place / "model.pt")
     with pytest.raises(UsageError, match=f"directory of {tool}.*depthmap models adopt"):
         cache.import_file(tmp_path / place, "mine")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".old", ".h5", ".safetensors"])
+def test_a_checkpoint_is_imported_without_torch(tmp_path: Path, state: State, suffix: str) -> None:
+    source = written(prefixed(state, "module."), tmp_path / f"x{suffix}")
+    done = python(f"""
+import sys
+sys.modules["torch"] = None
+from depthmap import ModelCache
+ModelCache().import_file({str(source)!r}, "mine")
+""")
+    assert done.returncode == 0, done.stderr
+    require_imported(ModelCache(), "mine", state)

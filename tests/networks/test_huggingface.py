@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from depthmap import networks
+from depthmap.checkpoints import huggingface
 from depthmap.errors import UnrecognisedFile
-from depthmap.networks import huggingface
 
 LISTS = Path(__file__).parents[1] / "data" / "huggingface"
 BOTH = pytest.mark.parametrize("network", ["dpt_large", "dpt_hybrid"])
@@ -71,7 +71,7 @@ def on_meta(network: str) -> dict[str, Tensor]:
 
 @BOTH
 def test_every_tensor_that_the_network_needs_is_made_and_no_other(network: str) -> None:
-    made = huggingface.convert(on_meta(network), network)
+    made = huggingface.convert(on_meta(network), network, torch.cat)
     expected = networks.expected_shapes(network)
     assert {name: tuple(tensor.shape) for name, tensor in made.items()} == dict(expected)
     assert list(made) == list(expected)
@@ -101,7 +101,7 @@ def test_queries_keys_and_values_are_joined_in_this_order_and_nothing_else_is_co
         state |= {
             f"{prefix}{part}.{leaf}": torch.randn(state[f"{prefix}{part}.{leaf}"].shape) for part in parts
         }
-    made = huggingface.convert(state, "dpt_hybrid")
+    made = huggingface.convert(state, "dpt_hybrid", torch.cat)
     for leaf in ("weight", "bias"):
         thirds = made[f"pretrained.model.blocks.7.attn.qkv.{leaf}"].chunk(3)
         for part, third in zip(parts, thirds, strict=True):

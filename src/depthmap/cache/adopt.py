@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .. import formats
 from ..catalog import ModelSpec
+from ..checkpoints import huggingface, require_fit
 from ..errors import CacheError, FileError, ModelFileCorrupted
 from ..store import Digest, Manifest, digest_file
 from ..store.commit import require_space
@@ -135,15 +136,14 @@ def _published(spec: ModelSpec, path: Path) -> Digest:
 
 
 def _take_converted(shelf: Shelf, spec: ModelSpec, source: Path, dry_run: bool) -> str:
-    from .. import networks
-    from ..networks import huggingface
+    from ..formats.arrays import joined, map_arrays
 
     huggingface.sources(formats.scan(source).shapes, spec.network)  # before a gigabyte is hashed
     digest = _named(source)
     if dry_run:
         return ""
-    tensors = huggingface.convert(formats.load(source), spec.network)
-    networks.fill(networks.build(spec.network), tensors)
+    tensors = huggingface.convert(map_arrays(source), spec.network, joined)
+    require_fit(spec.network, {name: (array.dtype, array.shape) for name, array in tensors.items()})
     make_room(shelf, spec, digest.size)
     require_space(shelf.store.root, digest.size + LEAF)  # an .h5 is larger by its headers
     origin = provenance(_HUGGING_FACE + spec.hf_repo, digest.sha256, "converted from the Hugging Face cache")

@@ -105,7 +105,7 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
             store.write_manifest(spec.slug, manifest.with_file(format, record))
         else:
             with store.staging(spec.slug, format) as staged:
-                formats.get(format).save(formats.load(path), staged, spec.as_metadata())
+                formats.convert(path, format, staged, spec.as_metadata())
                 store.add(manifest, spec.slug, format, staged)
 
 

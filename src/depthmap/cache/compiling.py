@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import formats
 from ..catalog import ModelSpec
+from ..checkpoints import expected_shapes
 from ..engines import INSTALL, Engine, installed
 from ..engines.artefact import bind, properties_of, weights_id
 from ..errors import EngineUnavailable, UnknownModel
@@ -114,8 +115,6 @@ def _publish(shelf: Shelf, spec: ModelSpec, weights: Path, properties: dict[str,
 
 def artefact(network: str, weights: Path, properties: dict[str, str]) -> bytes:
     """Return the artefact of a network that is bound to a file of weights; see `engines.artefact.bind`."""
-    from ..networks import expected_shapes
-
     return bind(network, formats.scan(weights), expected_shapes(network), properties)
 
 

@@ -244,7 +244,7 @@ def convert(
     if progress:
         progress(what, 0, size)
     with store.staging(spec.slug, format) as staged:
-        formats.get(format).save(formats.load(source), staged, spec.as_metadata())
+        formats.convert(source, format, staged, spec.as_metadata())
         store.add(manifest or store.known(spec.slug) or Manifest(spec), spec.slug, format, staged)
     if progress:
         progress(what, size, size)

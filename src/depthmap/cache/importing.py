@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import formats
 from ..catalog import ModelSpec
+from ..checkpoints import places, require_fit
+from ..checkpoints.places import Place
 from ..errors import UnrecognisedFile, UsageError
 from ..formats import Layout
 from ..store import Manifest, digest_file
@@ -23,9 +25,7 @@ from .mistaken import require_checkpoint
 from .shelf import Shelf, identify
 
 if TYPE_CHECKING:
-    import torch
-
-    from ..networks.places import Place
+    from ..formats.arrays import Array
 
 log = logging.getLogger("depthmap")
 
@@ -34,7 +34,7 @@ class _Checkpoint(NamedTuple):
     """A network's own tensors out of a file; ``is_all`` tells whether the file holds them under their names alone."""
 
     layout: Layout
-    tensors: Mapping[str, torch.Tensor]
+    tensors: Mapping[str, Array]
     origin: dict[str, str]
     is_all: bool
 
@@ -93,15 +93,14 @@ def import_file(
 
 def _read(source: Path) -> _Checkpoint:
     """Return the network's tensors in a file, and say what else there was."""
-    from .. import networks
-    from ..networks import places
+    from ..formats.arrays import map_arrays
 
-    layout, tensors = formats.scan(source), formats.load(source)
+    layout, tensors = formats.scan(source), map_arrays(source)
     place, *others = places.find(layout.shapes)
     _require_same(tensors, place, others, source)
     own = {name: tensors[there] for name, there in place.tensors.items()}
-    networks.fill(networks.build(place.network), own)  # which looks at the kinds of numbers too
     found = replace_layout(layout, tensors={n: layout.tensors[there] for n, there in place.tensors.items()})
+    require_fit(place.network, found.dtypes_and_shapes)  # which looks at the kinds of numbers too
     origin = {}
     if place.prefix:
         origin["prefix"] = place.prefix
@@ -113,15 +112,11 @@ def _read(source: Path) -> _Checkpoint:
     return _Checkpoint(found, own, origin, layout.mapped and not origin)
 
 
-def _require_same(
-    tensors: Mapping[str, torch.Tensor], place: Place, others: list[Place], source: Path
-) -> None:
+def _require_same(tensors: Mapping[str, Array], place: Place, others: list[Place], source: Path) -> None:
     """Refuse a file that holds several networks, or one with different numbers: nothing says which is meant."""
-    import torch
-
     for other in others:
         same = other.network == place.network and all(
-            torch.equal(tensors[there], tensors[other.tensors[name]])
+            _are_equal(tensors[there], tensors[other.tensors[name]])
             for name, there in place.tensors.items()
             if name in other.tensors
         )
@@ -132,6 +127,12 @@ def _require_same(
                 source,
                 "Save the state dict of the one you mean in a file of its own.",
             )
+
+
+def _are_equal(one: Array, other: Array) -> bool:
+    import numpy as np
+
+    return one.dtype == other.dtype and np.array_equal(one.values, other.values)
 
 
 def _require_name(shelf: Shelf, slug: str, source: Path, sha256: str, *, replace: bool) -> None:

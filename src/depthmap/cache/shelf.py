@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalog import ModelSpec, find, with_file
+from ..checkpoints import recognise
 from ..errors import FileError, UnknownModel, UsageError
 from ..settings import Settings
 from ..store import Manifest, Store
@@ -144,8 +145,6 @@ def identify(name: str, layout: Layout, catalog: Mapping[str, ModelSpec]) -> Mod
     UnrecognisedFile
         When its tensors fit no network.
     """
-    from ..networks import recognise
-
     network = recognise(layout.shapes)
     base = next(spec for spec in catalog.values() if spec.network == network)
     with suppress(UsageError):

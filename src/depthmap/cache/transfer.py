@@ -96,4 +96,4 @@ def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str,
     elif format in TENSOR_FORMATS and (cached := whole_files(shelf, spec, (format,))):
         shutil.copyfile(cached[format], target)
     else:
-        formats.get(format).save(formats.load(source), target, spec.as_metadata())
+        formats.convert(source, format, target, spec.as_metadata())

@@ -14,7 +14,9 @@ from .tensors import Layout, TensorInfo
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FORMATS", "Format", "Layout", "TensorInfo", "format_of", "get", "load", "scan"]
+    from .arrays import Array
+
+__all__ = ["FORMATS", "Format", "Layout", "TensorInfo", "convert", "format_of", "get", "load", "scan"]
 
 
 class Format(Protocol):
@@ -27,9 +29,12 @@ class Format(Protocol):
         """Return the tensors, mapped where possible; with ``read`` the file is read into memory instead."""
 
     def save(
-        self, tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None
+        self,
+        tensors: Mapping[str, torch.Tensor | Array],
+        path: Path,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a file."""
+        """Write a file; torch is needed for its own tensors alone."""
 
 
 FORMATS = {"pt": "pt", "h5": "hdf5", "safetensors": "safetensors"}
@@ -76,3 +81,13 @@ def scan(path: Path) -> Layout:
 def load(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a file of any format; see the format's own ``load`` for what is raised."""
     return get(format_of(path)).load(path)
+
+
+def convert(source: Path, name: str, target: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write the tensors of a file of any format to ``target`` in the format ``name``, without torch.
+
+    See the formats' own ``scan`` and ``save`` for what is raised.
+    """
+    from .arrays import map_arrays
+
+    get(name).save(map_arrays(source), target, metadata)

@@ -23,20 +23,18 @@ from .global_heap import require_end
 from .mapping import map_tensors, torch_dtype
 from .opening import open_regular, read_exactly
 from .sink import sink
-from .tensors import ITEM_SIZES, MAX_TENSORS, Layout, TensorInfo, brief, checked, is_sane
+from .tensors import ITEM_SIZES, MAX_TENSORS, NUMPY_LACKS, Layout, TensorInfo, brief, checked, is_sane
 
 if TYPE_CHECKING:
     import h5py
     import torch
 
+    from .arrays import Array
+
 suffix = ".h5"
 ALIGNMENT = 64
 ATTRIBUTE = "depthmap"
 _DTYPE = b"torch_dtype"
-_STORED_AS = {
-    "bfloat16": "uint16", "complex32": "uint32", "float8_e4m3fn": "uint8", "float8_e4m3fnuz": "uint8",
-    "float8_e5m2": "uint8", "float8_e5m2fnuz": "uint8", "float8_e8m0fnu": "uint8",
-}  # fmt: skip
 _MAX_DEPTH = 32
 _MAX_ATTRIBUTE, _MAX_DTYPE = 16 << 20, 64
 _MAX_EXPANSION, _ALWAYS_ALLOWED = 16, 64 << 20
@@ -188,7 +186,7 @@ def _dtype_of(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> str:
     if not stored.startswith("uint"):
         return stored
     dtype = _text(dataset, _DTYPE, _MAX_DTYPE).decode("ascii", "replace")
-    if dtype and _STORED_AS.get(dtype) != stored:
+    if dtype and NUMPY_LACKS.get(dtype) != stored:
         raise UnrecognisedFile(
             f"data set {brief(name)} has numbers of type {brief(dtype)} as {stored}: depthmap cannot read that",
             path,
@@ -238,21 +236,37 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    def layout_of() -> Layout:
-        layout = scan(path)
-        return layout if layout.mapped else Layout(path, {})
-
-    if mapped := map_tensors(path, layout_of, read=read):
+    if mapped := map_tensors(path, lambda: in_place(scan(path)), read=read):
         return mapped
+    tensors = {}
+    for name, (dtype, values) in decoded(path).items():
+        numbers = torch.from_numpy(values)
+        tensors[name] = numbers.view(torch_dtype(dtype, path)) if dtype in NUMPY_LACKS else numbers
+    return tensors
+
+
+def in_place(layout: Layout) -> Layout:
+    """Return ``layout`` if the tensors lie in the file as they do in memory, else one without tensors."""
+    return layout if layout.mapped else Layout(layout.path, {})
+
+
+def decoded(path: Path) -> dict[str, Array]:
+    """Return the tensors, decoded into memory.
+
+    Raises
+    ------
+    UnsafeFile, ModelFileCorrupted, UnrecognisedFile
+        As `scan` does.
+    """
+    from .arrays import Array
+
     layout = scan(path)
     with _opened(path) as file, open_regular(path) as raw:
-        decoded = {}
+        found = {}
         for name, dataset in _datasets(file, path):
             _require_honest_chunks(name, dataset, raw, path)
-            numbers = torch.from_numpy(_read(dataset))
-            dtype = layout.tensors[name].dtype
-            decoded[name] = numbers.view(torch_dtype(dtype, path)) if dtype in _STORED_AS else numbers
-    return {name: decoded[name] for name in layout.tensors}
+            found[name] = Array(layout.tensors[name].dtype, _read(dataset))
+    return {name: found[name] for name in layout.tensors}
 
 
 def _require_honest_chunks(name: str, dataset: h5py.h5d.DatasetID, raw: BinaryIO, path: Path) -> None:
@@ -305,7 +319,9 @@ def _read(dataset: h5py.h5d.DatasetID) -> Any:
     return array
 
 
-def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    tensors: Mapping[str, torch.Tensor | Array], path: Path, metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write ``tensors`` as contiguous data sets and ``metadata`` (builtins) as one JSON attribute.
 
     Raises
@@ -315,6 +331,8 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     """
     import h5py
     import numpy as np
+
+    from .views import array_of, dtype_of
 
     # Strategy "none" turns off HDF5's block of small data sets, whose members it does not align. Version 1.10 is the
     # oldest that has it, so files can be read by whatever is as old as that.
@@ -326,34 +344,33 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
         for name, tensor in tensors.items():
             if disk.failure:
                 raise disk.failure
-            dtype = str(tensor.dtype).removeprefix("torch.")
+            dtype = dtype_of(tensor)
             if dtype not in ITEM_SIZES or "/" in name or name in (".", ".."):
                 raise UnrecognisedFile(
                     f"HDF5 cannot hold tensor {brief(name)} ({dtype})", path, "Use .pt or .safetensors."
                 )
-            _write(file, name, tensor, dtype)
+            _write(file, name, array_of(tensor))
         # Of fixed length: texts of any length, as h5py writes them by itself, are not read.
         file.attrs[ATTRIBUTE] = np.bytes_(json.dumps(dict(metadata or {})).encode())
 
 
-def _write(file: h5py.File, name: str, tensor: torch.Tensor, dtype: str) -> None:
+def _write(file: h5py.File, name: str, array: Array) -> None:
     import h5py
     import numpy as np
-    import torch
 
-    shape = tuple(tensor.shape)
+    dtype, values = array
+    shape = values.shape
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that even a data set never written has its place
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)  # so that equal tensors are equal files
-    stored = _STORED_AS.get(dtype, dtype)
+    stored = NUMPY_LACKS.get(dtype, dtype)
     kind = h5py.h5t.py_create(np.dtype(stored).newbyteorder("<"), logical=True)
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space, creation)
     if math.prod(shape):
-        numbers = tensor.detach().contiguous().view(getattr(torch, stored))
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, numbers.numpy())
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.asarray(values, stored, order="C"))
     if stored != dtype:
         mark = np.array(dtype.encode())
         scalar = h5py.h5s.create(h5py.h5s.SCALAR)

@@ -28,12 +28,25 @@ _ROUNDS = 10
 
 
 def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -> dict[str, torch.Tensor]:
-    """Map ``path`` and return the tensors that ``scan`` finds in it, lying in the mapping.
+    """Map ``path`` and return the tensors that ``scan`` finds in it, lying in the mapping; see `map_file`.
 
-    The mapping is private: a write to a tensor copies the page it touches and never reaches the file. It lives
-    as long as one of the tensors does, also after the file has been unlinked or replaced by rename; so long
-    `leases.is_mapped` is true of the file. When the file is replaced between the scan and the mapping, both are done
-    again: one file's layout is never laid over another's bytes.
+    Raises
+    ------
+    UnrecognisedFile
+        When this version of torch has not the type of its numbers.
+    FileError
+        As `map_file` does.
+    """
+    return _views(*map_file(path, scan, read=read))
+
+
+def map_file(path: Path, scan: Callable[[], Layout], *, read: bool = False) -> tuple[mmap.mmap, Layout]:
+    """Map ``path``; return the mapping and what ``scan`` finds in the file.
+
+    The mapping is private: a write to it copies the page it touches and never reaches the file. It lives as long as
+    what lies in it does, also after the file has been unlinked or replaced by rename; so long `leases.is_mapped` is
+    true of the file. When the file is replaced between the scan and the mapping, both are done again: one file's
+    layout is never laid over another's bytes.
 
     With ``read`` the file is read from beginning to end into memory of this process instead.
 
@@ -41,8 +54,6 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
     ------
     ModelFileCorrupted
         When the file became shorter while it was read, or is replaced without end.
-    UnrecognisedFile
-        When this version of torch has not the type of its numbers.
     FileError
         As ``scan`` does.
     """
@@ -55,7 +66,7 @@ def map_tensors(path: Path, scan: Callable[[], Layout], *, read: bool = False) -
             lease(file)
             mapping = _read(file, path) if read else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             readahead.mapped(status, mapping)
-        return _views(mapping, layout)
+        return mapping, layout
     raise ModelFileCorrupted(
         "another program keeps replacing it", path, "Find out which program does that, and stop it."
     )

@@ -1,4 +1,4 @@
-"""``.pt``: torch's checkpoints, read without torch and without running anything.
+"""``.pt``: torch's checkpoints, read and written without torch, and without running anything.
 
 A checkpoint is a zip archive of stored (not compressed) records: ``NAME/data.pkl``, a pickle that names the
 tensors, and ``NAME/data/KEY``, the bytes of one storage each. The pickle is read with stand-ins for the few
@@ -8,7 +8,6 @@ place. So are those of `legacy_pt`.
 
 from __future__ import annotations
 
-import collections
 import os
 import struct
 from collections.abc import Mapping
@@ -19,14 +18,18 @@ from ..errors import ModelFileCorrupted, UnrecognisedFile, UnsafeFile
 from . import legacy_pt, zip_directory
 from .mapping import map_tensors
 from .opening import open_regular, read_exactly
-from .sink import sink
+from .pickling import View, pickled
+from .sink import Sink, sink
 from .state_dict import ALLOWED, Storage, state_dict_of
 from .tensors import ITEM_SIZES, Layout, checked
 from .unpickling import MAX_PICKLE_BYTES, unpickle
 from .zip_directory import Record
+from .zip_writer import ALIGNMENT, Archive
 
 if TYPE_CHECKING:
     import torch
+
+    from .arrays import Array
 
 suffix = ".pt"
 _AGAIN = "Get the file again from its source."
@@ -112,10 +115,50 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     return map_tensors(path, lambda: scan(path), read=read)
 
 
-def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a flat state dict in torch's zip format; ``metadata`` has no place in it and is not written."""
-    import torch
+def save(
+    tensors: Mapping[str, torch.Tensor | Array], path: Path, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a flat state dict in torch's zip format; ``metadata`` has no place in it and is not written.
 
-    state = collections.OrderedDict((name, tensor.detach().contiguous()) for name, tensor in tensors.items())
+    What shares memory as a whole (tied weights) shares it in the file.
+
+    Raises
+    ------
+    UnrecognisedFile
+        For a dtype that is none of `ITEM_SIZES`.
+    OSError
+        When the file cannot be made or written.
+    """
+    from .views import views_of
+
+    views = views_of(tensors, path)
     with sink(path) as file:
-        torch.save(state, file)  # type: ignore[arg-type]  # it uses no more of a file than a `Sink` has
+        write(views, file)
+
+
+def write(views: Mapping[str, View], file: Sink, name: str = "archive") -> None:
+    """Write what ``torch.save`` writes for an ordered dictionary of these tensors to a file ``NAME.pt``.
+
+    Records are written block by block: a mapped storage takes no memory. Byte for byte it is torch's file, but for
+    the first half of the ``serialization_id``, which depends on the C++ library that torch was built with.
+
+    Raises
+    ------
+    UsageError
+        When tensors of different dtypes share a storage.
+    OSError
+        When the disk has not taken the file.
+    """
+    from .views import flat
+
+    data, storages = pickled(views)
+    archive = Archive(file, name)
+    archive.add("data.pkl", data)
+    archive.add(".format_version", b"1")
+    archive.add(".storage_alignment", str(ALIGNMENT).encode())
+    archive.add("byteorder", b"little")
+    for key, storage in enumerate(storages):
+        archive.add(f"data/{key}", flat(storage))
+    archive.add("version", b"3\n")
+    archive.add(".data/serialization_id", f"{archive.count:020}{archive.digest:020}".encode())
+    archive.close()

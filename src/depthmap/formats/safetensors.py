@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelFileCorrupted, UnrecognisedFile
 from .mapping import map_tensors
 from .opening import open_regular, read_exactly
-from .tensors import Layout, TensorInfo, brief, checked, is_sane
+from .tensors import ITEM_SIZES, Layout, TensorInfo, brief, checked, is_sane
 
 if TYPE_CHECKING:
     import torch
+
+    from .arrays import Array
 
 suffix = ".safetensors"
 _MAX_HEADER = 16 << 20  # a tensor takes about 100 bytes
@@ -114,7 +117,9 @@ def load(path: Path, *, read: bool = False) -> dict[str, torch.Tensor]:
     return map_tensors(path, lambda: scan(path), read=read)
 
 
-def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    tensors: Mapping[str, torch.Tensor | Array], path: Path, metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write ``tensors``; ``metadata`` (builtins) goes into ``__metadata__`` as JSON.
 
     Raises
@@ -122,15 +127,17 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     UnrecognisedFile
         For a dtype that the format has not (complex numbers of other than 64 bits).
     """
+    from .views import array_of, dtype_of, flat
+
     header: dict[str, Any] = {"__metadata__": {"depthmap": json.dumps(dict(metadata or {}))}}
     position = 0
     for name, tensor in tensors.items():
-        dtype = str(tensor.dtype).removeprefix("torch.")
+        dtype = dtype_of(tensor)
         if dtype not in _NAMES:
             raise UnrecognisedFile(
                 f"safetensors cannot hold tensor {brief(name)} ({dtype})", path, "Use .pt or .h5."
             )
-        end = position + tensor.numel() * tensor.element_size()
+        end = position + math.prod(tensor.shape) * ITEM_SIZES[dtype]
         header[name] = {"dtype": _NAMES[dtype], "shape": list(tensor.shape), "data_offsets": [position, end]}
         position = end
     raw = json.dumps(header, separators=(",", ":")).encode()
@@ -138,10 +145,4 @@ def save(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str,
     with path.open("wb") as file:
         file.write(len(raw).to_bytes(8, "little") + raw)
         for tensor in tensors.values():
-            file.write(memoryview(_bytes(tensor)))
-
-
-def _bytes(tensor: torch.Tensor) -> Any:
-    import torch
-
-    return tensor.detach().contiguous().view(-1).view(torch.uint8).numpy()
+            file.write(flat(array_of(tensor).values).data)

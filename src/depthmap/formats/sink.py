@@ -12,7 +12,7 @@ from typing import BinaryIO
 class Sink:
     """A file that takes every write, and remembers the first that failed.
 
-    torch tells nothing of why a write failed, and HDF5 ends the process when its own file can no longer be closed.
+    HDF5 ends the process when its own file can no longer be closed.
     """
 
     def __init__(self, file: BinaryIO) -> None:

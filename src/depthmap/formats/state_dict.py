@@ -95,13 +95,14 @@ def _parameter(tensor: TensorInfo, *_: Any) -> TensorInfo:
     return tensor
 
 
-_STORAGES = {
+STORAGES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
     "ByteStorage": "uint8", "BoolStorage": "bool",
     "ComplexDoubleStorage": "complex128", "ComplexFloatStorage": "complex64",
     "QInt32Storage": "int32", "QInt8Storage": "int8", "QUInt8Storage": "uint8",
 }  # fmt: skip
+"""The dtype of each of torch's classes of storages."""
 ALLOWED: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _ordered_dict,
     ("collections", "defaultdict"): _collection,
@@ -115,7 +116,7 @@ ALLOWED: Mapping[tuple[str, str], Any] = {
     ("torch.serialization", "_get_layout"): _other,
     **{("torch", scheme): "" for scheme in ("per_tensor_affine", "per_channel_affine")},
     ("torch.storage", "UntypedStorage"): "uint8",
-    **{("torch", storage): dtype for storage, dtype in _STORAGES.items()},
+    **{("torch", storage): dtype for storage, dtype in STORAGES.items()},
     **{("torch", dtype): dtype for dtype in ITEM_SIZES},
 }
 """The globals that may occur: functions are called, names of dtypes stand for torch's storage classes."""

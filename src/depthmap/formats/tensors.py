@@ -21,6 +21,11 @@ ITEM_SIZES = {
 
 Not here are quantised numbers, which are none without their scale, and those that share a byte (float4, bits).
 """
+NUMPY_LACKS = {
+    "bfloat16": "uint16", "complex32": "uint32", "float8_e4m3fn": "uint8", "float8_e4m3fnuz": "uint8",
+    "float8_e5m2": "uint8", "float8_e5m2fnuz": "uint8", "float8_e8m0fnu": "uint8",
+}  # fmt: skip
+"""torch's dtypes that NumPy has not, and the integers that hold their bits."""
 
 MAX_RANK = 16
 MAX_TENSORS = 100_000
@@ -78,6 +83,11 @@ class Layout:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape by name."""
         return {name: info.shape for name, info in self.tensors.items()}
+
+    @property
+    def dtypes_and_shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Dtype and shape by name."""
+        return {name: (info.dtype, info.shape) for name, info in self.tensors.items()}
 
     def dumps(self) -> str:
         """Return the tensors as JSON; `placed` reads it."""

@@ -1,25 +1,44 @@
 """The networks: torch only, in the papers' terms, with the published checkpoints' tensor names.
 
 A network is built without memory on the meta device (:func:`build`) and takes the tensors of a checkpoint as
-they are, mapped or not (:func:`fill`). :func:`recognise` tells whose tensors a file holds.
+they are, mapped or not (:func:`fill`). What the checkpoints hold is data, in `checkpoints`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import cast
 
 from torch import Tensor, nn
 
-from ..errors import UnrecognisedFile, UsageError
+from ..checkpoints import (
+    difference_of_kinds,
+    difference_of_shapes,
+    expected_shapes,
+    misfit,
+    never_read,
+    recognise,
+    unused,
+)
+from ..errors import UsageError
 from . import dpt, midas
+
+__all__ = [
+    "NETWORKS",
+    "build",
+    "expected_shapes",
+    "fill",
+    "fill_in_float32",
+    "in_place_of",
+    "recognise",
+    "slots",
+    "unused",
+    "unused_prefixes",
+]
 
 _VARIANTS: dict[str, dpt.DptVariant | midas.MidasVariant] = {**dpt.VARIANTS, **midas.VARIANTS}
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)
 """The names that :func:`build` knows."""
-_UNUSED = tuple({prefix for variant in _VARIANTS.values() for prefix in variant.unused})
 
 
 def build(network: str) -> nn.Module:
@@ -60,14 +79,10 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
     places = slots(module)
-    read = {name: tensor for name, tensor in state.items() if not name.startswith(_UNUSED)}
+    read = {name: tensor for name, tensor in state.items() if not name.startswith(never_read())}
     if not _fit(places, read):
         own = module.state_dict()
-        difference = _difference(_shapes(own), _shapes(read)) or _other_kinds(own, read)
-        raise UnrecognisedFile(
-            f"The tensors do not fit the network: {difference}",
-            remedy="Check that the file is the checkpoint of this model, complete and not converted.",
-        )
+        raise misfit(difference_of_shapes(_shapes(own), _shapes(read)) or _other_kinds(own, read))
     for name, (table, key) in places.items():
         table[key] = in_place_of(table[key], read[name])
 
@@ -113,48 +128,9 @@ def in_place_of(own: Tensor | None, tensor: Tensor) -> Tensor:
     return nn.Parameter(tensor, own.requires_grad) if type(own) is nn.Parameter else tensor
 
 
-def unused(name: str, network: str) -> bool:
-    """Tell whether the tensor ``name`` of a checkpoint of ``network`` is never read at inference."""
-    return name.startswith(_variant(network).unused)
-
-
-def recognise(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Tell which network has these tensors; those that it never reads may be there or not.
-
-    Parameters
-    ----------
-    shapes : mapping of str to tuple of int
-        The tensors of a checkpoint by name.
-
-    Returns
-    -------
-    str
-        One of :data:`NETWORKS`.
-
-    Raises
-    ------
-    UnrecognisedFile
-        Saying what was found, and how it differs from the nearest network.
-    """
-    found = {name: tuple(shape) for name, shape in shapes.items()}
-    agreement = {network: _agreement(network, found) for network in NETWORKS}
-    nearest = max(agreement, key=lambda network: agreement[network])
-    used = {name: shape for name, shape in found.items() if not unused(name, nearest)}
-    difference = _difference(expected_shapes(nearest), used)
-    if not difference:
-        return nearest
-    what = f"The {len(found)} tensors found fit no network that depthmap knows ({_some(found) or 'nothing'})"
-    expected = f"; the nearest, {nearest}, has {len(expected_shapes(nearest))}: {difference}"
-    raise UnrecognisedFile(
-        what + (expected if agreement[nearest] else ""),
-        remedy=f"Give a checkpoint of one of these networks: {', '.join(NETWORKS)}.",
-    )
-
-
-@cache
-def expected_shapes(network: str) -> Mapping[str, tuple[int, ...]]:
-    """Return the shape of every tensor that ``network`` reads, by name, in the checkpoint's order."""
-    return MappingProxyType(_shapes(build(network).state_dict()))
+def unused_prefixes(network: str) -> tuple[str, ...]:
+    """Return how the tensors begin that published checkpoints of ``network`` hold and inference never reads."""
+    return _variant(network).unused
 
 
 def _variant(network: str) -> dpt.DptVariant | midas.MidasVariant:
@@ -172,32 +148,6 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def _other_kinds(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """Describe which tensors are integers and should not be, or the reverse; empty when there are none."""
-    names = [name for name, t in expected.items() if t.is_floating_point() != found[name].is_floating_point()]
-    return f"{len(names)} of another kind of number ({_some(names)})" if names else ""
-
-
-def _agreement(network: str, found: Mapping[str, tuple[int, ...]]) -> float:
-    """Return the share of the tensors of ``network`` that ``found`` holds, name and shape."""
-    expected = expected_shapes(network)
-    return sum(found.get(name) == shape for name, shape in expected.items()) / len(expected)
-
-
-def _difference(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """Describe how ``found`` differs from ``expected``; empty when it does not."""
-    reshaped = [
-        f"{name} is {found[name]}, not {shape}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    kinds = {
-        "missing": [name for name in expected if name not in found],
-        "unexpected": [name for name in found if name not in expected],
-        "of another shape": reshaped,
-    }
-    return "; ".join(f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names)
-
-
-def _some(names: Iterable[str], limit: int = 3) -> str:
-    """Name the first few."""
-    names = list(names)
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
+    return difference_of_kinds(
+        [name for name, t in expected.items() if t.is_floating_point() != found[name].is_floating_point()]
+    )

@@ -7,10 +7,8 @@ apart, the fusion blocks counted from the coarsest, the class head dropped. The 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-
-import torch
-from torch import Tensor
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from ..errors import UnrecognisedFile
 from . import expected_shapes
@@ -60,7 +58,17 @@ _UNUSED = ("dpt.layernorm.", "dpt.pooler.", "neck.fusion_stage.layers.0.residual
 """Prefixes of tensors that inference never reads; some files have them."""
 
 
-def convert(state: Mapping[str, Tensor], network: str) -> dict[str, Tensor]:
+class _Shaped(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+Tensor = TypeVar("Tensor", bound=_Shaped)
+
+
+def convert(
+    state: Mapping[str, Tensor], network: str, join: Callable[[list[Tensor]], Tensor]
+) -> dict[str, Tensor]:
     """Return the tensors of ``state`` under the published names.
 
     Queries, keys and values are joined; the others are not copied.
@@ -71,6 +79,8 @@ def convert(state: Mapping[str, Tensor], network: str) -> dict[str, Tensor]:
         The state dict of transformers' ``DPTForDepthEstimation``.
     network : str
         "dpt_large" or "dpt_hybrid".
+    join : callable
+        What joins tensors, torch's or others, along their first axis.
 
     Returns
     -------
@@ -84,7 +94,7 @@ def convert(state: Mapping[str, Tensor], network: str) -> dict[str, Tensor]:
     """
     origin = sources({name: tuple(tensor.shape) for name, tensor in state.items()}, network)
     return {
-        ours: state[theirs[0]] if len(theirs) == 1 else torch.cat([state[name] for name in theirs])
+        ours: state[theirs[0]] if len(theirs) == 1 else join([state[name] for name in theirs])
         for ours, theirs in origin.items()
     }
 
