@@ -21,7 +21,7 @@ from support import PHOTO, FileServer, sha256, write_catalog
 ROOT = Path(__file__).parents[1]
 MODELS = [
     "MiDaS_small",
-    "DPT_Hybrid",
+    pytest.param("DPT_Hybrid", marks=pytest.mark.slow),
     pytest.param("MiDaS", marks=pytest.mark.slow),
     pytest.param("DPT_Large", marks=pytest.mark.slow),
 ]

@@ -33,7 +33,10 @@ def picture() -> np.ndarray:
     return np.asarray(Image.open(PHOTO).convert("RGB"))
 
 
-@pytest.mark.parametrize("model", ["MiDaS_small", "MiDaS", "DPT_Hybrid", "DPT_Large"])
+@pytest.mark.parametrize(
+    "model",
+    ["MiDaS_small", "MiDaS", "DPT_Hybrid", pytest.param("DPT_Large", marks=pytest.mark.slow)],
+)
 def test_networks_and_maps_are_the_official_ones_from_pt_and_from_h5(
     model: str,
     synthetic: ModuleType,

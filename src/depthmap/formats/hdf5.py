@@ -188,7 +188,7 @@ def _dtype_of(name: str, dataset: h5py.h5d.DatasetID, path: Path) -> str:
     dtype = _text(dataset, _DTYPE, _MAX_DTYPE).decode("ascii", "replace")
     if dtype and NUMPY_LACKS.get(dtype) != stored:
         raise UnrecognisedFile(
-            f"data set {brief(name)} has numbers of type {brief(dtype)} as {stored}: depthmap cannot read that",
+            f"depthmap cannot read the data set {brief(name)}: it claims to hold {brief(dtype)}, stored as {stored}",
             path,
             "Update depthmap.",
         )
