@@ -121,7 +121,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(
     def interrupt(result: Result) -> None:
         if not interrupted:
             interrupted.append(result)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # in this thread, at once; a process-wide one may come late
 
     interrupted: list[Result] = []
     out = tmp_path / "out"
