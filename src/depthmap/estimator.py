@@ -172,7 +172,16 @@ class DepthEstimator:
 
     def depths(self, images: Sequence[Picture | Photo], batch_size: int = 8) -> list[Depth]:
         """Return the depth of each picture; those of one network size share forward passes."""
-        return self._depths(images, batch_size, transforms.at_size(self.spec, self.size))
+        return self._depths(images, batch_size, self._seen)
+
+    def network_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height at which the network sees a picture; those of one share forward passes."""
+        return transforms.network_size(width, height, self._seen)
+
+    @property
+    def _seen(self) -> ModelSpec:
+        """How pictures are prepared: the spec's way, or at the size asked for."""
+        return transforms.at_size(self.spec, self.size)
 
     def _depths(self, images: Sequence[Picture | Photo], batch_size: int, seen: ModelSpec) -> list[Depth]:
         """Return the depth of each picture as the network sees it by ``seen``."""

@@ -24,8 +24,8 @@ from support import PHOTO
 class Watched(DepthEstimator):
     """The real estimator; notes the sizes of its batches."""
 
-    def __init__(self) -> None:
-        super().__init__("depthmap_tiny", "cpu")
+    def __init__(self, size: int | None = None) -> None:
+        super().__init__("depthmap_tiny", "cpu", size=size)
         self.batches: list[list[tuple[int, ...]]] = []
 
     def depths(self, images: Sequence[Any], batch_size: int = 8) -> list[Depth]:
@@ -55,6 +55,17 @@ def test_pictures_of_one_size_share_a_forward_pass(photos: Path, estimator: Watc
     assert summary.count("done") == 6
     assert sorted(len(batch) for batch in estimator.batches) == [1, 1, 2, 2]
     assert all(len(set(batch)) == 1 for batch in estimator.batches)
+
+
+def test_pictures_of_one_size_asked_for_share_a_forward_pass(tmp_path: Path) -> None:
+    small = Watched(size=96)
+    with Image.open(PHOTO) as photo:
+        for size in ((96, 64), (100, 70)):  # of two sizes where none is asked for
+            photo.resize(size).save(tmp_path / f"{size[0]}.jpg")
+    assert (
+        run([tmp_path], ["npy"], tmp_path / "out", estimator=lambda: small, batch_size=2).count("done") == 2
+    )
+    assert [len(batch) for batch in small.batches] == [2]
 
 
 def test_a_batch_gives_what_single_pictures_give(photos: Path, estimator: Watched, tmp_path: Path) -> None:

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..depth import Depth
 from ..errors import DepthmapError, ExportError, ImageError, InsufficientDiskSpace
-from ..fetching import check, is_url
+from ..fetching import is_url
 from ..images import Photo, read_photo
 from ..outputs import OUTPUTS, Options
-from ..settings import from_environment
-from ..transforms import network_size
 from .jobs import Job, Result, Summary
-from .patterns import is_pattern
 from .planning import plan
+from .preflight import hopeless, require_packages
 
 if TYPE_CHECKING:
     from ..estimator import DepthEstimator
@@ -115,7 +113,7 @@ def run_jobs(
     options: Options | None = None,
 ) -> Summary:
     """Do jobs; see `run`."""
-    _check_packages(jobs)
+    require_packages(jobs)
     loop = _Loop(
         batch_size,
         notify or (lambda result: None),
@@ -127,34 +125,13 @@ def run_jobs(
     for job in jobs:
         if not overwrite and job.is_done():
             loop.end(Result(job, "skipped"))
-        elif error := _hopeless(job):
+        elif error := hopeless(job):
             loop.end(_failed(job, error))
         else:
             todo.append(job)
     if todo:
         loop.work(todo, (estimator or _default)())
     return loop.summary
-
-
-def _check_packages(jobs: Sequence[Job]) -> None:
-    """Raise MissingExtra before a model is loaded in vain."""
-    for name in dict.fromkeys(name for job in jobs for name in job.files):
-        if needed := OUTPUTS[name].needs:
-            needed.check()
-
-
-def _hopeless(job: Job) -> DepthmapError | None:
-    """Return why a picture cannot be had, where that can be said before a model is loaded in vain."""
-    if isinstance(job.picture, Path) and not job.picture.exists():
-        if is_pattern(job.picture):
-            return ImageError("No picture matches", job.name, "Check the pattern and its directory.")
-        return ImageError("There is no such picture or directory", job.name, "Check the path.")
-    if is_url(job.picture):
-        try:
-            check(job.picture, offline=from_environment().offline)
-        except ImageError as error:
-            return error
-    return None
 
 
 def _default() -> DepthEstimator:
@@ -205,7 +182,7 @@ class _Loop:
                 self.end(result)
                 continue
             height, width = result.photo.pixels.shape[:2]
-            size = network_size(width, height, estimator.spec)
+            size = estimator.network_size(width, height)
             self.waiting.setdefault(size, []).append(result)
             if len(self.waiting[size]) >= self.batch_size:
                 self._predict(size, estimator, pool)
