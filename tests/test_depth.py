@@ -80,7 +80,7 @@ def test_the_array_of_a_depth_is_its_values() -> None:
 
 def test_a_depth_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        Depth(VALUES).kind = METRIC  # type: ignore[misc]
+        Depth(VALUES).kind = METRIC  # type: ignore[misc]  # that it cannot be set is the claim
 
 
 def test_a_depth_survives_pickling_whole() -> None:

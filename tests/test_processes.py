@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,12 @@ def test_progress_stays_behind() -> None:
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
-def test_a_copy_predicts_and_outlives_the_original(again: object, picture: np.ndarray) -> None:
+def test_a_copy_predicts_and_outlives_the_original(
+    again: Callable[[DepthEstimator], DepthEstimator], picture: np.ndarray
+) -> None:
     estimator = DepthEstimator(TINY)
     expected = estimator.predict(picture)
-    other = again(estimator)  # type: ignore[operator]
+    other = again(estimator)
     del estimator
     assert np.array_equal(other.predict(picture), expected)
 

@@ -16,7 +16,7 @@ from .camera import Camera
 from .colours import DEFAULT_MAP, coloured
 from .errors import UsageError
 from .pixels import Pixels
-from .ranges import shown_range, value_range
+from .ranges import EYES, EYES_LIMITS, RATIO, shown_range, value_range
 
 if TYPE_CHECKING:
     from .calibration import Calibration
@@ -32,10 +32,6 @@ METRIC = "metric depth"
 RELATIVE = "relative depth"
 KINDS = (RELATIVE_INVERSE, METRIC, RELATIVE)
 """What values may be: inverse depth up to scale and shift, metres, or depth up to scale."""
-EYES = 2.5
-"""How far the nearest is shifted against the farthest between the views of two eyes, in percent of the width."""
-RATIO = 10.0
-"""How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known."""
 
 
 class PictureInfo(NamedTuple):
@@ -343,13 +339,16 @@ class Depth:
         Raises
         ------
         UsageError
-            When this depth came without its picture, or ``eyes`` does not lie between 0 and 20.
+            When this depth came without its picture, or ``eyes`` is outside `EYES_LIMITS`.
         """
         from .geometry import stereo
 
-        if not 0 <= eyes <= 20:
+        least, most = EYES_LIMITS
+        if not least <= eyes <= most:
             raise UsageError(
-                "The shift between the eyes lies between 0 and 20 % of the width", eyes, f"Usual is {EYES:g}."
+                f"The shift between the eyes lies between {least:g} and {most:g} % of the width",
+                eyes,
+                f"Usual is {EYES:g}.",
             )
         return stereo(self.rgb, self.inverse_depth, eyes)
 

@@ -1,4 +1,4 @@
-"""Ranges of maps: the values that a file or a picture spans, and how they spread over whole numbers."""
+"""Ranges of maps: what a file or a picture spans, how it spreads, and what is assumed where it is not known."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ if (
     import numpy as np
     from numpy.typing import NDArray
 
+RATIO = 10.0
+"""How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known."""
+EYES = 2.5
+"""How far the nearest is shifted against the farthest between the views of two eyes, in percent of the width."""
+EYES_LIMITS = (0.0, 20.0)
+"""The least and the greatest such shift."""
 STRAY = 0.001
 """Share of the pixels at either end of the range that a picture for the eye need not show."""
 _ROWS = 64  # a block of rows stays in the processor's cache: ten times as fast as the whole map at once

@@ -117,12 +117,12 @@ def require_fit(network: str, tensors: Mapping[str, tuple[str, Shape]]) -> None:
     UnrecognisedFile
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
-    own = expected(network).tensors
+    own = expected(network)
     read = {name: tensor for name, tensor in tensors.items() if not name.startswith(never_read())}
     difference = difference_of_shapes(
-        {name: shape for name, (_, shape) in own.items()}, {name: shape for name, (_, shape) in read.items()}
+        own.shapes, {name: shape for name, (_, shape) in read.items()}
     ) or difference_of_kinds(
-        [name for name, (dtype, _) in own.items() if is_float(dtype) != is_float(read[name][0])]
+        [name for name, (dtype, _) in own.tensors.items() if is_float(dtype) != is_float(read[name][0])]
     )
     if difference:
         raise misfit(difference)

@@ -16,6 +16,7 @@ from ..catalog import SIZES
 from ..colours import COLOUR_MAPS, DEFAULT_MAP
 from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS, Options
+from ..ranges import EYES, EYES_LIMITS, RATIO
 from .output import count, seconds_text
 from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model, keep
 
@@ -74,15 +75,15 @@ _OPTIONS = (
     click.option(
         "--ratio",
         type=click.FloatRange(min=1, min_open=True),
-        default=10.0,
+        default=RATIO,
         show_default=True,
         metavar="R",
         help="Without metres, 3D outputs put the farthest R times as far away as the nearest.",
     ),
     click.option(
         "--eyes",
-        type=click.FloatRange(0, 20),
-        default=2.5,
+        type=click.FloatRange(*EYES_LIMITS),
+        default=EYES,
         show_default=True,
         metavar="PERCENT",
         help="Depth of stereo and anaglyph: largest shift between the views, in % of the width.",

@@ -15,6 +15,7 @@ import click
 from ..errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    from ..camera import Camera
     from ..depth import Depth
     from ..known_points import KnownPoints
 
@@ -87,8 +88,7 @@ def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if fov is not None and focal is not None:
             raise click.UsageError("Give --fov or --focal, not both.")
-        if fov is not None or focal is not None:
-            _check_camera(fov, focal)
+        _camera(fov, focal, 1, 1)  # what is out of range is said before a model is loaded
         if far is not None and not points:
             raise click.UsageError("--far needs a point beside it: --calibrate X,Y=METRES.")
         known = _known(points, far) if points else _read(file) if file else None
@@ -101,14 +101,15 @@ def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def _check_camera(fov: float | None, focal: float | None) -> None:
-    """Raise UsageError for what is out of range before a model is loaded."""
+def _camera(fov: float | None, focal: float | None, width: int, height: int) -> Camera | None:
+    """Return the camera that the options name, for a picture of that size; None if they name none."""
     from ..camera import Camera
 
     if fov is not None:
-        Camera.from_fov(fov, 1, 1)
+        return Camera.from_fov(fov, width, height, "--fov")
     if focal is not None:
-        Camera.from_focal(focal, 1, 1)
+        return Camera.from_focal(focal, width, height, "--focal")
+    return None
 
 
 class Measures:
@@ -136,10 +137,8 @@ class Measures:
         ExportError, InsufficientDiskSpace
             When the points cannot be saved.
         """
-        if self.fov is not None or self.focal is not None:
-            depth = depth.with_camera(fov=self.fov, focal=self.focal)
-            source = "--fov" if self.focal is None else "--focal"
-            depth = replace(depth, camera=replace(depth.intrinsics, source=source))
+        if camera := _camera(self.fov, self.focal, depth.width, depth.height):
+            depth = depth.with_camera(camera)
         if self.known is None:
             return depth
         depth = depth.calibrated(self.known)

@@ -65,8 +65,7 @@ def _texture(depth: Depth) -> Image.Image:
     image = Image.fromarray(depth.rgb)
     image.thumbnail((_TEXTURE, _TEXTURE), Image.Resampling.LANCZOS)
     image.format = "JPEG"
-    # trimesh takes no options for it
-    image.save = partial(image.save, quality=_JPEG_QUALITY, subsampling=0)  # type: ignore[method-assign]
+    image.save = partial(image.save, quality=_JPEG_QUALITY, subsampling=0)  # type: ignore[method-assign]  # trimesh takes no options
     return image
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..colours import DEFAULT_MAP
+from ..ranges import EYES, RATIO
+
 
 class Options(NamedTuple):
     """Choices for the outputs that have them; each output takes those that concern it.
@@ -18,6 +21,6 @@ class Options(NamedTuple):
         How far the nearest is shifted against the farthest between the views of two eyes, in percent of the width.
     """
 
-    colours: str = "inferno"
-    ratio: float = 10.0
-    eyes: float = 2.5
+    colours: str = DEFAULT_MAP
+    ratio: float = RATIO
+    eyes: float = EYES
