@@ -2,22 +2,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# a second environment, without torch
+CORE := $(VENV)-core
+PIP := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # processes that share the tests
 WORKERS ?= 2
 # seconds that `make fuzz` gives each parser
 FUZZ_SECONDS ?= 60
+TESTS = -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 
 .PHONY: demo test test-all lint format bench faults fuzz gltf dist-test docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/depthmap predict examples/*.jpg examples/*.png -o demo-output --model Depthmap_Tiny
 
-test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 -m "not slow"
+# what needs no torch is tested where there is none; `make test-all` tests it in both environments
+test: lint $(CORE)/.installed
+	$(CORE)/bin/python $(TESTS) -m "core and not slow"
+	$(BIN)/python $(TESTS) -m "not core and not slow"
 
-test-all: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
+test-all: lint $(CORE)/.installed
+	$(CORE)/bin/python $(TESTS) -m core
+	$(BIN)/python $(TESTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -54,20 +60,25 @@ docs: $(VENV)/.installed-docs
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[onnxruntime]'
+	$(BIN)/python $(PIP) -e .
+	touch $@
+
+$(CORE)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/python $(PIP) -e '.[core-tests]'
 	touch $@
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed
-	$(PIP) -e '.[fuzz]'
+	$(BIN)/python $(PIP) -e '.[torch,fuzz]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed
-	$(PIP) -e '.[docs]'
+	$(BIN)/python $(PIP) -e '.[docs]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -e '.[dev]'
+	$(BIN)/python $(PIP) -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CORE) demo-output .mypy_cache .ruff_cache .pytest_cache build dist

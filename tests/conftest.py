@@ -10,14 +10,31 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 from depthmap.catalog import CATALOG
-from support import GOLDENS, FileServer
+from depthmap.checkpoints import expected_shapes
+from support import GOLDENS, FileServer, save_checkpoint
+
+CORE = (
+    "batch", "cli", "fetching", "inspection", "web",
+    "cache/test_adopt.py", "cache/test_budget.py", "cache/test_tidying.py", "cache/test_uncompiled.py",
+    "test_end_to_end.py", "test_old_names.py", "test_without_torch.py",
+)  # fmt: skip
+"""What is tested in an environment without torch: marked ``core``."""
 
 settings.register_profile("depthmap", deadline=None)  # no test asserts a time
 settings.load_profile("depthmap")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs no torch."""
+    root = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(root / part) for part in CORE):
+            item.add_marker("core")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,7 +76,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, synthetic: ModuleType) 
         if model not in made:
             path = root / CATALOG[model.lower()].path
             path.parent.mkdir(exist_ok=True)
-            synthetic.main(model, path)
+            save_checkpoint(
+                {name: synthetic.tensor(name, *kind) for name, *kind in synthetic.layout(model)}, path
+            )
             made[model] = path
         return made[model]
 
@@ -69,26 +88,19 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, synthetic: ModuleType) 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small real checkpoint: the embedded model's network, with other numbers."""
-    import torch
-
-    from depthmap import networks
-
-    generator = torch.Generator().manual_seed(0)
-    shapes = networks.expected_shapes("depthmap_tiny")
+    random = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("tiny") / "tiny.pt"
-    torch.save({name: _random(name, shape, generator) for name, shape in shapes.items()}, path)
+    shapes = expected_shapes("depthmap_tiny")
+    save_checkpoint({name: _random(name, shape, random) for name, shape in shapes.items()}, path)
     return path
 
 
-def _random(name: str, shape: tuple[int, ...], generator: Any) -> Any:
-    import torch
-
+def _random(name: str, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[Any, Any]:
     if name.endswith("num_batches_tracked"):
-        return torch.zeros(shape, dtype=torch.int64)
-    noise = torch.randn(shape, generator=generator) * 0.1
-    return (
-        noise.abs() + 0.5 if name.endswith(("running_var", "bn1.weight", "output_conv.4.weight")) else noise
-    )
+        return np.zeros(shape, np.int64)
+    noise = random.normal(0, 0.1, shape).astype(np.float32)
+    positive = name.endswith(("running_var", "bn1.weight", "output_conv.4.weight"))
+    return abs(noise) + np.float32(0.5) if positive else noise
 
 
 @pytest.fixture

@@ -12,9 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from depthmap.formats import pt
+from depthmap.formats.arrays import Array, map_arrays
 from depthmap.store import FileRecord, Stamp, Store, names
 
 GOLDENS = Path(__file__).parent / "data" / "goldens"
@@ -24,6 +29,21 @@ PHOTO = Path(__file__).parents[1] / "examples" / "china.jpg"
 def sha256(path: Path) -> str:
     """Return the digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_checkpoint(tensors: dict[str, np.ndarray[Any, Any]], path: Path) -> None:
+    """Write a checkpoint as ``torch.save`` does, where there is torch; else by our own writer, which is tested so."""
+    if find_spec("torch"):
+        import torch
+
+        torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, path)
+    else:
+        pt.save({name: Array(str(values.dtype), values) for name, values in tensors.items()}, path)
+
+
+def arrays_of(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the tensors of a checkpoint as NumPy arrays."""
+    return {name: array.values for name, array in map_arrays(path).items()}
 
 
 def write_catalog(path: Path, **models: Path) -> Path:

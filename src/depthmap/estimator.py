@@ -16,13 +16,13 @@ from .cache import ModelCache
 from .catalog import ModelSpec
 from .depth import Depth
 from .download import Progress
-from .engines import ENGINES, MANY, TORCH, Runner, order
+from .engines import ENGINES, MANY, PLAIN, TORCH, TORCH_EXTRA, Runner, order
 from .engines.devices import may_have_gpu
 from .engines.forking import apart, running
 from .errors import EngineUnavailable, UsageError
 from .images import Photo, Picture, read_photo
 from .loader import begin, choose, load
-from .opener import OpenedModel, open_model
+from .opener import OpenedModel, open_model, open_weights
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,8 @@ class DepthEstimator:
         False: nothing is read from or left in the cache.
     engine : str
         "torch", "onnxruntime", "openvino", or "auto": on a CPU the one that, for so many pictures, is ready and done
-        soonest, of those that are installed and for which the model was compiled; else torch.
+        soonest, of those that are installed and for which the model was compiled; else torch, or onnxruntime where
+        torch is not installed.
     pictures : int
         How many are to come, as far as that is known.
     progress : callable, optional
@@ -67,7 +68,9 @@ class DepthEstimator:
     UnknownModel, ModelUnavailable, DownloadError, ModelFileCorrupted
         See `loader.load`.
     EngineUnavailable
-        When the engine asked for is not installed, or the model was not compiled for it.
+        When openvino is asked for and not installed, or the model was not compiled for it.
+    MissingExtra
+        When a GPU or the engine torch is asked for and torch is not installed.
     UsageError
         When there is no such device, or no such size.
     """
@@ -108,6 +111,8 @@ class DepthEstimator:
         names = _engines(engine, device, pictures)
         many = pictures >= MANY
         opened = names and open_model(model_name, cache, names, half=optimize, many=many, use_cache=use_cache)
+        if not opened and PLAIN.name in names and (engine == PLAIN.name or not TORCH_EXTRA.is_installed()):
+            opened = open_weights(model_name, cache, many=many, use_cache=use_cache, progress=progress)
         if opened:
             self._take(opened)
         elif engine in ENGINES:
@@ -117,6 +122,7 @@ class DepthEstimator:
                 f"Run 'pip install depthmap[{engine}]', then 'depthmap models compile --model {model_name}'.",
             )
         else:
+            TORCH_EXTRA.check()
             if use_cache and not cache.settings.disable_cache:
                 begin(model_name, cache)
             from .engines import torch as torch_engine

@@ -19,11 +19,15 @@ class Extra(NamedTuple):
     name: str
     what: str
 
-    def check(self) -> None:
-        """Raise MissingExtra unless the package is installed; nothing is imported."""
+    def is_installed(self) -> bool:
+        """Tell whether the package is installed; nothing is imported."""
         from importlib.util import find_spec  # not on the way of those who need no extra
 
-        if find_spec(self.module) is None:
+        return find_spec(self.module) is not None
+
+    def check(self) -> None:
+        """Raise MissingExtra unless the package is installed; nothing is imported."""
+        if not self.is_installed():
             raise self._missing()
 
     def load(self) -> Any:

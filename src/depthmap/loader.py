@@ -1,4 +1,7 @@
-"""spec → ready network. The order of sources lives here: ``.pt``, ``.h5``, the package, a download."""
+"""spec → ready network. The order of sources lives here: ``.pt``, ``.h5``, the package, a download.
+
+`load` needs torch. `use_weights` does not: an engine opens what it finds.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import gc
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import formats
 from .cache import ModelCache, Shelf
@@ -18,6 +21,7 @@ from .cache.check import known_layout, set_aside, stamp_of, whole
 from .cache.fetch import download_published, fetch
 from .catalog import EMBEDDED, ModelSpec
 from .download import Progress
+from .engines import TORCH_EXTRA
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
 from .formats.mapping import is_remote, map_tensors
 from .formats.readahead import read_ahead
@@ -29,6 +33,8 @@ from .store.names import TENSOR_FORMATS
 
 if TYPE_CHECKING:
     from torch import nn
+
+T = TypeVar("T")
 
 log = logging.getLogger("depthmap")
 _ROUNDS = 10
@@ -63,6 +69,22 @@ class LoadedModel:
     path: Path
     seconds: float
     sha256: str = ""
+
+
+class Weights(NamedTuple):
+    """A whole file of weights. ``layout`` is where its tensors lie, if that is known.
+
+    ``read`` says to read it into memory rather than to map it.
+    """
+
+    path: Path
+    format: str
+    layout: Layout | None = None
+    read: bool = False
+
+
+Use = Callable[[ModelSpec, Weights], T]
+"""What makes something of a model's weights: the network of torch, or of an engine."""
 
 
 def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
@@ -127,36 +149,51 @@ def load(
         If the model's files are damaged and a whole one cannot be downloaded.
     ModelUnavailable, DownloadError
         If the model is not cached and cannot be downloaded.
+    MissingExtra
+        If torch is not installed.
     """
+    TORCH_EXTRA.check()
     start = time.perf_counter()
-    use_cache = use_cache and not cache.settings.disable_cache
     spec = cache.spec(name)
-    found = (_cached(spec, cache) if use_cache else None) or _embedded(spec, cache)
-    network, source, path = found or (_fetched if use_cache else _passing)(spec, cache, progress)
+    network, source, path = use_weights(spec, cache, _network, use_cache=use_cache, progress=progress)
     return LoadedModel(spec, network, source, path, time.perf_counter() - start, cache.shelf.sha256(spec))
 
 
+def use_weights(
+    spec: ModelSpec,
+    cache: ModelCache,
+    use: Use[T],
+    *,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+) -> tuple[T, str, Path]:
+    """Return what ``use`` makes of a model's weights, their source and their path; see `load` for what is raised."""
+    use_cache = use_cache and not cache.settings.disable_cache
+    found = (_cached(spec, cache, use) if use_cache else None) or _embedded(spec, cache, use)
+    return found or (_fetched if use_cache else _passing)(spec, cache, use, progress)
+
+
 @_no_collections()
-def _cached(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:
-    """Load the first whole file; a damaged one is set aside, and the next is tried."""
+def _cached(spec: ModelSpec, cache: ModelCache, use: Use[T]) -> tuple[T, str, Path] | None:
+    """Use the first whole file; a damaged one is set aside, and the next is tried."""
     for place in cache.shelf.places:
         for format in TENSOR_FORMATS:
-            if loaded := _from_file(place, spec, format):
+            if used := _from_file(place, spec, format, use):
                 cache.shelf.store.touch(spec.slug)
-                return loaded
+                return used
     return None
 
 
-def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, str, Path] | None:
-    """Load one file, if it is whole; again where a writer replaces it between the check and the load."""
+def _from_file(place: Shelf, spec: ModelSpec, format: str, use: Use[T]) -> tuple[T, str, Path] | None:
+    """Use one file, if it is whole; again where a writer replaces it between the check and the use."""
     for _ in range(_ROUNDS):
         seen = stamp_of(place, spec, format)
         path = whole(place, spec, format, every_byte=place.settings.verify == "always")
         if path is None:
             return None
-        read = is_read(place.settings, path)
+        layout, read = known_layout(place, spec, format), is_read(place.settings, path)
         try:
-            network = _network(spec, path, format, known_layout(place, spec, format), read=read)
+            used = use(spec, Weights(path, format, layout, read))
         except FileNotFoundError:  # removed by another process since it was checked
             return None
         except FileError as error:  # its header is damaged, under an unchanged stamp
@@ -164,17 +201,16 @@ def _from_file(place: Shelf, spec: ModelSpec, format: str) -> tuple[nn.Module, s
                 return None
             continue
         if stamp_of(place, spec, format) in (seen, None):  # None: removed since, and still what it was
-            return network, format, path
+            return used, format, path
     return None
 
 
 @_no_collections()
-def _network(
-    spec: ModelSpec, path: Path, format: str, layout: Layout | None = None, *, read: bool = False
-) -> nn.Module:
-    """Build the network of ``spec`` and give it the tensors of a file; ``layout`` says where they lie, if known."""
+def _network(spec: ModelSpec, weights: Weights) -> nn.Module:
+    """Build the network of ``spec`` and give it the tensors of a file."""
     from . import networks
 
+    path, format, layout, read = weights
     network = networks.build(spec.network)
     known = layout and map_tensors(path, lambda: layout, read=read)
     tensors = known or formats.get(format).load(path, read=read)
@@ -185,7 +221,7 @@ def _network(
     return network
 
 
-def _embedded(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path] | None:
+def _embedded(spec: ModelSpec, cache: ModelCache, use: Use[T]) -> tuple[T, str, Path] | None:
     path = cache.shelf.embedded(spec)
     if path is None:
         return None
@@ -195,11 +231,13 @@ def _embedded(spec: ModelSpec, cache: ModelCache) -> tuple[nn.Module, str, Path]
             path,
             "Run 'pip install --force-reinstall depthmap'.",
         )
-    return _network(spec, path, "pt"), "embedded", path
+    return use(spec, Weights(path, "pt")), "embedded", path
 
 
-def _fetched(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> tuple[nn.Module, str, Path]:
-    """Download into the cache and load from it."""
+def _fetched(
+    spec: ModelSpec, cache: ModelCache, use: Use[T], progress: Progress | None
+) -> tuple[T, str, Path]:
+    """Download into the cache and use what is there then."""
     try:
         fetch(cache.shelf, spec, progress=progress)
     except (DownloadError, ModelUnavailable) as error:
@@ -210,21 +248,23 @@ def _fetched(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> t
         raise ModelFileCorrupted(
             f"no whole file of {spec.name} is left ({error.what})", damaged[-1], remedy
         ) from error
-    found = _cached(spec, cache)
+    found = _cached(spec, cache, use)
     if found is None:
         raise ModelUnavailable(
             "The model was downloaded, but cannot be read back",
             spec.name,
             "Check the disk with 'depthmap doctor'.",
         )
-    network, _, path = found
-    return network, "download", path
+    used, _, path = found
+    return used, "download", path
 
 
-def _passing(spec: ModelSpec, cache: ModelCache, progress: Progress | None) -> tuple[nn.Module, str, Path]:
+def _passing(
+    spec: ModelSpec, cache: ModelCache, use: Use[T], progress: Progress | None
+) -> tuple[T, str, Path]:
     """Download to a temporary file, which is gone as soon as it is mapped."""
     with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as directory:
         require_space(Path(directory), spec.bytes)
         path = Path(directory) / spec.path.rsplit("/", 1)[-1]
         download_published(cache.shelf, spec, path, progress)
-        return _network(spec, path, "pt"), "download", path
+        return use(spec, Weights(path, "pt")), "download", path

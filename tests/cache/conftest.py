@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from depthmap.catalog import EMBEDDED
-from support import sha256
+from support import arrays_of, save_checkpoint, sha256
 
 Variant = Callable[[str], Path]
 
@@ -24,20 +25,19 @@ def small(checkpoint: Path, **more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def variant(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Variant:
     """Give a checkpoint by a name, with numbers of its own; read only. In half precision, all are of one small size."""
-    import torch
-
-    from depthmap import formats
-
     made: dict[str, Path] = {}
     root = tmp_path_factory.mktemp("variants")
-    original = formats.load(tiny_checkpoint)
+    original = arrays_of(tiny_checkpoint)
 
     def get(name: str) -> Path:
         if name not in made:
             made[name] = root / f"{name}.pt"
             shift = len(made)
-            state = {key: (t + shift).half() if t.is_floating_point() else t for key, t in original.items()}
-            torch.save(state, made[name])
+            floats = {key for key, values in original.items() if values.dtype == np.float32}
+            save_checkpoint(
+                {key: (t + shift).astype(np.float16) if key in floats else t for key, t in original.items()},
+                made[name],
+            )
         return made[name]
 
     return get

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run
-from depthmap import loader
+from depthmap import DepthEstimator
 from depthmap.cache import ModelCache
 from depthmap.cli.output import size_text
+from support import arrays_of, save_checkpoint
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
@@ -51,7 +52,7 @@ def test_du_adds_up_to_what_is_on_the_disk(run: Run, shared: int, monkeypatch: p
         (root / name).write_bytes(bytes(3_000_000))
     run("models", "pin", "first")
     monkeypatch.setenv("DEPTHMAP_CACHE_MAX_SIZE", "40MB")
-    held = loader.load("second", ModelCache())
+    held = DepthEstimator("second")
     usage = run("models", "du", "--json").document
     assert usage["total"] == on_disk() + 6_000_000
     assert usage["shared"] == shared
@@ -95,9 +96,8 @@ def test_evicting_one_of_two_names_frees_nothing_of_the_file_and_that_is_said(ru
 def test_evict_frees_twenty_megabytes_in_the_order_of_use(
     run: Run, shared: int, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    import torch
-
-    torch.save({name: t + 1 for name, t in torch.load(tiny_checkpoint).items()}, tmp_path / "other.pt")
+    other = {name: values + values.dtype.type(1) for name, values in arrays_of(tiny_checkpoint).items()}
+    save_checkpoint(other, tmp_path / "other.pt")
     run("models", "import", tmp_path / "other.pt", "-n", "third", "--format", "pt")
     rehearsed = run("models", "evict", "--max-size", "20MB", "--dry-run")
     assert rehearsed.out.split() == ["first", "second"]

@@ -101,8 +101,9 @@ def test_doctor_loads_and_predicts_with_every_model_and_format(run: Run, mine: s
     done = run("doctor", "--json")
     assert done.status == 0, done.err
     said = {check["check"]: check["said"] for check in done.document["checks"]}
-    assert {"versions", "cache", "disk", "Depthmap_Tiny", "mine"} <= set(said)
-    assert re.match(r"pt in .* s, h5 in .* s, predicts in .* s by torch on cpu", said["mine"])
+    assert {"versions", "cache", "disk", "engines", "Depthmap_Tiny", "mine"} <= set(said)
+    assert re.search(r"onnxruntime \(error \de-0[4-9]\)", said["engines"])
+    assert re.match(r"pt in .* s, h5 in .* s, predicts in .* s by (torch|onnxruntime) on cpu", said["mine"])
     assert said["Depthmap_Tiny"].startswith("embedded in ")
     assert all(len(line) <= 80 for line in run("doctor", "--no-predict").out.splitlines())
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from depthmap import DepthEstimator
 from depthmap.cache import ModelCache
-from depthmap.cache.compiling import TOLERANCE
 from depthmap.engines import ENGINES, cores, devices, order
+from depthmap.engines.parity import TOLERANCE
 from depthmap.errors import UsageError
 from support import PHOTO, python
 

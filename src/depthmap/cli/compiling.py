@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 @with_models(required=False, several=True)
 @with_session
 def compile_models(session: Session, models: tuple[str, ...]) -> int:
-    """Prepare models for engines that need no torch.
+    """Prepare models for the engines, and compare these.
 
     It compiles the models you name, or all cached ones. The result lies beside
     a model's files, uses their tensors, and is removed with them. It compares
-    each installed engine (onnxruntime, openvino) with torch, and fails if the
-    maps differ by more than a thousandth.
+    each installed engine (onnxruntime, openvino) with torch, or, if torch is
+    not installed, with onnxruntime at its plainest. It fails if the maps differ
+    by more than a thousandth.
     """
     cache = session.working_cache()
     names = models or tuple(row["name"] for row in cache.models() if row["status"] == "cached")
@@ -50,7 +51,7 @@ def compile_models(session: Session, models: tuple[str, ...]) -> int:
 def compile_quietly(session: Session, cache: ModelCache, name: str) -> None:
     """Compile a model that has just been fetched, where an engine is installed and that is not done yet.
 
-    A failure is a warning: torch runs every model.
+    A failure is a warning: the model runs all the same.
     """
     from ..cache.compiling import is_compiled
     from ..engines import installed
@@ -61,4 +62,4 @@ def compile_quietly(session: Session, cache: ModelCache, name: str) -> None:
     try:
         cache.compile(name)
     except DepthmapError as error:
-        session.warn(f"{name} could not be compiled, so torch will run it. {error}")
+        session.warn(f"{name} could not be compiled. It runs all the same, but may be slower. {error}")

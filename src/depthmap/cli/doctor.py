@@ -19,7 +19,7 @@ from .session import FAILED, Session, with_session
 if TYPE_CHECKING:
     from ..cache import ModelCache
 
-_PACKAGES = ("torch", "numpy", "pillow", "h5py", "httpx", "filelock", "click", "rich", "fastapi", "uvicorn")
+_PACKAGES = ("numpy", "pillow", "h5py", "httpx", "filelock", "click", "rich", "fastapi", "uvicorn")
 _LITTLE_SPACE = 3e9  # DPT_Large in both formats
 
 
@@ -67,7 +67,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def _findings(cache: ModelCache, *, predicts: bool) -> Iterator[Finding]:
-    for check in (_versions, _cache_directory, _space):
+    for check in (_versions, _cache_directory, _space, _engines):
         yield _guarded(check.__name__.strip("_").replace("_", " "), check, cache)
     names = [row["name"] for row in cache.models() if row["status"] in ("cached", "embedded")]
     for name in names:
@@ -90,15 +90,30 @@ def _versions(cache: ModelCache) -> Finding:
     from importlib.metadata import version
 
     from .. import __version__
-    from ..engines import installed
 
-    packages = (*_PACKAGES, *(engine.name for engine in installed()))
+    packages = (*_PACKAGES, *_engine_names())
     python = ".".join(map(str, sys.version_info[:3]))
     return Finding(
         "versions",
         "ok",
         f"depthmap {__version__}, Python {python}, " + ", ".join(f"{p} {version(p)}" for p in packages),
     )
+
+
+def _engine_names() -> list[str]:
+    """Return the engines that are installed, torch too."""
+    from ..engines import TORCH, TORCH_EXTRA, installed
+
+    return [*(engine.name for engine in installed()), *([TORCH] if TORCH_EXTRA.is_installed() else [])]
+
+
+def _engines(cache: ModelCache) -> Finding:
+    """Let each engine predict what torch has predicted, on the embedded model."""
+    from ..engines import installed
+    from ..engines.parity import require_sound
+
+    found = [f"{engine.name} (error {require_sound(engine):.0e})" for engine in installed()]
+    return Finding("engines", "ok", f"as exact as torch: {', '.join(found)}")
 
 
 def _existing(path: Path) -> Path:
@@ -155,11 +170,14 @@ def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
 
 
 def _other_files(cache: ModelCache, name: str, loaded: str) -> Iterator[str]:
-    from .. import formats, networks
+    from .. import formats
+    from ..checkpoints import require_fit
+    from ..formats.arrays import map_arrays
 
     spec = cache.spec(name)
     for format, path in cache.shelf.cached(spec.slug).items():
         if format in formats.FORMATS and format != loaded:
             start = time.perf_counter()
-            networks.fill(networks.build(spec.network), formats.load(path))
+            found = {key: (array.dtype, array.shape) for key, array in map_arrays(path).items()}
+            require_fit(spec.network, found)
             yield f"{format} in {seconds_text(time.perf_counter() - start)}"

@@ -23,7 +23,7 @@ _MB = 1e6
         "download": ("transfers:download", "Download models into the cache."),
         "import": ("transfers:import_model", "Add a checkpoint of your own to the cache."),
         "export": ("transfers:export", "Write a model to a file."),
-        "compile": ("compiling:compile_models", "Prepare models for engines that need no torch."),
+        "compile": ("compiling:compile_models", "Prepare models for the engines, and compare these."),
         "adopt": ("transfers:adopt", "Reuse what torch.hub or Hugging Face downloaded."),
         "verify": ("upkeep:verify", "Check every byte of the cached files."),
         "repair": ("upkeep:repair", "Repair damaged files."),

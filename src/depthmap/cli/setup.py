@@ -153,17 +153,15 @@ def _needed(cache: ModelCache, spec: ModelSpec, formats: tuple[str, ...]) -> tup
 
 def _try(session: Session, cache: ModelCache, spec: ModelSpec, outcome: dict[str, Any]) -> None:
     """Load the model once, and note how that went."""
-    import torch  # noqa: F401  # so that its import is not taken for the model's time
-
-    from ..loader import load
+    from ..estimator import DepthEstimator
 
     try:
-        loaded = load(spec.name, cache)
+        loaded = DepthEstimator(spec.name, cache_dir=cache.cache_dir)
     except DepthmapError as error:
         session.complain(error)
         outcome.update(error.as_dict(), offline=False)
         return
-    outcome.update(source=loaded.source, seconds=round(loaded.seconds, 4))
+    outcome.update(source=loaded.source, seconds=round(loaded.load_seconds, 4))
 
 
 def _close(session: Session, cache: ModelCache, outcomes: list[dict[str, Any]]) -> int:

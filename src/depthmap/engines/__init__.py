@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ..extras import Extra
 from .forking import running
 from .frugal import frugal
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 TORCH = "torch"
 """The reference: every model and every device."""
-INSTALL = "Run 'pip install depthmap[onnxruntime]' or 'pip install depthmap[openvino]'."
+TORCH_EXTRA = Extra("torch", "torch", "GPUs, networks as torch modules and the engine torch")
+INSTALL = "Run 'pip install onnxruntime'."
 
 
 class Runner(Protocol):
@@ -48,15 +50,28 @@ class Engine(NamedTuple):
         takes its time to make ready.
         """
         with running:
-            module = import_module(f".{self.name}", __name__)
-            runner: Runner = module.open_artefact(path, half=half, many=many)
+            runner: Runner = self._module().open_artefact(path, half=half, many=many)
             return frugal(runner)
+
+    def open_content(self, content: bytes, folder: Path, *, many: bool = False) -> Runner:
+        """Return the network of an artefact that lies in no file; ``folder`` has its weights. See `open`.
+
+        Only the engine `PLAIN` can do that.
+        """
+        with running:
+            runner: Runner = self._module().open_content(content, folder, many=many)
+            return frugal(runner)
+
+    def _module(self) -> Any:
+        return import_module(f".{self.name}", __name__)
 
 
 ENGINES = {
     engine.name: engine for engine in (Engine("onnxruntime", renewed=True), Engine("openvino", "bfloat16"))
 }
 """By name, the one first that gives the first depth soonest; see docs/performance.md."""
+PLAIN = ENGINES["onnxruntime"]
+"""The engine that comes with depthmap. It runs a graph node by node as it is written, also from memory."""
 _SOONEST = tuple(ENGINES)
 _FASTEST = ("openvino", "onnxruntime")
 MANY = 8

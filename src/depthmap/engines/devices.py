@@ -9,12 +9,16 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from . import TORCH_EXTRA
+
 _DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 """NVIDIA's, AMD's, and what Windows lends to Linux."""
 
 
 def may_have_gpu() -> bool:
-    """Tell whether torch has to be asked for a device: False where it could have no other than the CPU."""
+    """Tell whether torch has to be asked for a device: False where it has the CPU alone, or is missing."""
+    if not TORCH_EXTRA.is_installed():
+        return False
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     with suppress(PackageNotFoundError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import Float32, Runner
 
 _ERRORS_ONLY = 3
+_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runner:
@@ -26,6 +27,11 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
     Weights of matrix products stay where they are in the file, shared by all processes: "pre-packing" would copy them.
     Pictures come in many sizes, so no plan of memory is kept for any, and what a large one took is given back.
     """
+    return open_content(path.read_bytes(), path.parent, many=many)
+
+
+def open_content(content: bytes, folder: Path, *, many: bool = False) -> Runner:
+    """As `open_artefact`, of an artefact in memory; its weights lie in ``folder``."""
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_cores()
@@ -34,7 +40,8 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if many else levels.ORT_DISABLE_ALL
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.disable_prepacking", "1")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry(_FOLDER, str(folder.absolute()))
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     once = onnxruntime.RunOptions()
     once.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
