@@ -20,29 +20,45 @@ BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
-@pytest.fixture
-def workplace(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as the examples suppose: some pictures, a checkpoint, and a mirror that serves small models."""
-    folder = tmp_path / "work"
-    (folder / "photos").mkdir(parents=True)
-    shutil.copy(PHOTO, folder / "photo.jpg")
-    shutil.copy(PHOTO, folder / "photos" / "one.jpg")
-    shutil.copy(tiny_checkpoint, folder / "finetuned.pt")
-    mirror = tmp_path / "mirror"
+@pytest.fixture(scope="module")
+def stocked(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A mirror that serves small models, its catalogue, and a cache with one of them, downloaded. Read only."""
+    root = tmp_path_factory.mktemp("stocked")
+    mirror = root / "mirror"
     mirror.mkdir()
     entries = []
     for name in ("DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small"):
         shutil.copy(tiny_checkpoint, mirror / f"{name}.pt")
         entry = {"name": name, "network": "depthmap_tiny", "path": f"{name}.pt"}
         entries.append({**entry, "bytes": tiny_checkpoint.stat().st_size, "sha256": sha256(tiny_checkpoint)})
-    (tmp_path / "catalog.json").write_text(json.dumps({"models": entries}))
-    monkeypatch.setenv("DEPTHMAP_CATALOG", str(tmp_path / "catalog.json"))
-    monkeypatch.setenv("DEPTHMAP_MIRRORS", mirror.as_uri())
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    done = subprocess.run(
-        ["depthmap", "models", "download", "--model", "DPT_Large"], capture_output=True, text=True
-    )
+    (root / "catalog.json").write_text(json.dumps({"models": entries}))
+    command = [sys.executable, "-m", "depthmap", "models", "download", "--model", "DPT_Large"]
+    environment = {**os.environ, **places(root), "DEPTHMAP_CACHE_DIR": str(root / "cache")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return root
+
+
+def places(root: Path) -> dict[str, str]:
+    """Return the settings under which models come from the mirror in ``root``."""
+    return {
+        "DEPTHMAP_CATALOG": str(root / "catalog.json"),
+        "DEPTHMAP_MIRRORS": (root / "mirror").as_uri(),
+    }
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, stocked: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the examples suppose: some pictures, a checkpoint, and a cache and a mirror with models."""
+    folder = tmp_path / "work"
+    (folder / "photos").mkdir(parents=True)
+    shutil.copy(PHOTO, folder / "photo.jpg")
+    shutil.copy(PHOTO, folder / "photos" / "one.jpg")
+    shutil.copy(tiny_checkpoint, folder / "finetuned.pt")
+    shutil.copytree(stocked / "cache", tmp_path / "cache")
+    for variable, place in places(stocked).items():
+        monkeypatch.setenv(variable, place)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from depthmap.catalog import EMBEDDED
 from depthmap.cli import main
+from depthmap.engines import ENGINES
 from support import sha256
 
 
@@ -69,6 +71,13 @@ def mirror(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DEPTHMAP_CATALOG", str(tmp_path / "catalog.json"))
     monkeypatch.setenv("DEPTHMAP_MIRRORS", published.parent.as_uri())
     return published
+
+
+@pytest.fixture
+def no_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no engine is installed: what is downloaded is not compiled, which takes seconds."""
+    for engine in ENGINES:
+        monkeypatch.setitem(sys.modules, engine, None)
 
 
 @pytest.fixture

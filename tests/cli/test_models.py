@@ -56,6 +56,7 @@ def test_download_gives_both_formats_or_the_one_asked_for(run: Run, mirror: Path
     assert run("models", "download", "Toy").status == 0  # whole: not fetched again
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_of_several_downloads_some_may_fail(run: Run, mirror: Path) -> None:
     done = run("models", "download", "Toy", "DPT_Large", "--json")
     assert done.status == 3
@@ -156,6 +157,7 @@ def test_verify_finds_a_flipped_byte_and_repair_mends_it(run: Run, mine: str) ->
     assert run("models", "verify", mine).status == 0
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_repair_fetches_the_damaged_part_of_a_published_file(run: Run, mirror: Path) -> None:
     run("models", "download", "Toy", "--format", "pt")
     flip(cache_dir() / "midas_toy.pt", 1_500_000)

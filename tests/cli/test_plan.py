@@ -48,6 +48,7 @@ def test_a_plan_names_the_sources_the_sizes_and_the_room(run: Run, mirror: Path,
     assert not cache_dir.exists()
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_a_plan_follows_what_is_there(run: Run, mirror: Path, cache_dir: Path) -> None:
     assert run("models", "download", "Toy", "--format", "pt").status == 0
     before = {path: path.stat().st_mtime_ns for path in cache_dir.rglob("*")}

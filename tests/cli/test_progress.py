@@ -30,6 +30,7 @@ def server(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostileSer
     started.stop()
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_without_a_terminal_lines_have_rate_and_time_left_and_are_few(
     run: Run, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,6 +46,7 @@ def test_without_a_terminal_lines_have_rate_and_time_left_and_are_few(
     assert "\r" not in done.err
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_quiet_and_small_downloads_say_nothing(
     run: Run, server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def test_evict_frees_twenty_megabytes_in_the_order_of_use(
     assert on_disk() <= 20e6
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_a_download_that_does_not_fit_the_budget_is_an_error_that_says_what_to_do(
     run: Run, mirror: Path, shared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_setup_fetches_what_is_named_and_loads_it(run: Run, mirror: Path) -> Non
     assert run("setup", "--models", "none", "--yes").out.split() == ["Depthmap_Tiny"]
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_setup_takes_what_torch_hub_has_and_downloads_nothing(
     run: Run, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_setup_takes_what_torch_hub_has_and_downloads_nothing(
     assert (again["model"], again["adopted"]) == ("Toy", None)
 
 
+@pytest.mark.usefixtures("no_engines")
 def test_setup_downloads_no_pt_beside_an_h5_unless_it_is_named(run: Run, mirror: Path) -> None:
     run("setup", "--models", "toy", "--formats", "h5", "--yes")
     mirror.unlink()

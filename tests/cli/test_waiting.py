@@ -38,8 +38,18 @@ def server(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     started.stop()
 
 
+# as where no engine is installed: what is downloaded is not compiled, which takes seconds
+COMMAND = """
+import sys
+from depthmap.engines import ENGINES
+sys.modules.update(dict.fromkeys(ENGINES))
+from depthmap.cli import main
+sys.exit(main())
+"""
+
+
 def download() -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "depthmap", "models", "download", "Toy", "--format", "pt"]
+    command = [sys.executable, "-c", COMMAND, "models", "download", "Toy", "--format", "pt"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -19,12 +19,21 @@ from depthmap.errors import EngineUnavailable, UnknownModel
 from support import PHOTO, flip, python, rot
 
 
-@pytest.fixture
-def cache(tiny_checkpoint: Path) -> ModelCache:
-    """A cache that has a model of its own, compiled."""
-    cache = ModelCache()
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A cache directory with a model that is compiled. Read only."""
+    cache = ModelCache(tmp_path_factory.mktemp("compiled"))
     cache.import_file(tiny_checkpoint, "mine")
     cache.compile("mine")
+    return cache.cache_dir
+
+
+@pytest.fixture
+def cache(compiled: Path) -> ModelCache:
+    """A cache that has a model of its own, compiled."""
+    cache = ModelCache()
+    shutil.copytree(compiled, cache.cache_dir)
+    assert all(result["ok"] for result in cache.verify("mine"))  # and knows the copies by their stamps
     return cache
 
 
