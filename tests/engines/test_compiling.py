@@ -13,7 +13,7 @@ import torch
 
 from depthmap import DepthEstimator
 from depthmap.cache import ModelCache, compiling
-from depthmap.engines import ENGINES
+from depthmap.engines import ENGINES, parity
 from depthmap.engines.artefact import properties_of
 from depthmap.errors import EngineUnavailable, UnknownModel
 from support import PHOTO, flip, python, rot
@@ -178,7 +178,7 @@ ModelCache().compile("mine")
 def test_an_engine_whose_maps_differ_is_an_error_and_leaves_nothing(
     cache: ModelCache, artefact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "_by_torch", lambda *_: np.ones((1, 160, 224), np.float32))
+    monkeypatch.setattr(parity, "_by_torch", lambda *_: np.ones((1, 160, 224), np.float32))
     with pytest.raises(EngineUnavailable, match="differs from torch by"):
         cache.compile("mine")
     assert not artefact.exists()
@@ -195,5 +195,5 @@ def test_the_short_type_is_used_only_where_it_was_exact_enough(cache: ModelCache
     assert set(ENGINES) <= set(errors)
     exact = DepthEstimator("mine", engine="openvino", optimize=False).predict(PHOTO)
     optimised = DepthEstimator("mine", engine="openvino").predict(PHOTO)
-    limit = 1e-2 if float(errors["openvino bfloat16"]) <= compiling.HALF_TOLERANCE else 1e-5
+    limit = 1e-2 if float(errors["openvino bfloat16"]) <= parity.HALF_TOLERANCE else 1e-5
     assert np.abs(optimised - exact).max() <= limit * np.abs(exact).max()
