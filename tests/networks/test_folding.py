@@ -54,7 +54,9 @@ def test_standardised_weights_change_rounding_only() -> None:
 def test_a_filter_of_tiny_or_equal_weights_is_finite_in_float16() -> None:
     generator = torch.Generator().manual_seed(0)
     convolution = StdConv2d(16, 3, 3)
-    weight = torch.randn(3, 16, 3, 3, generator=generator) * torch.tensor([0.0, 1e-4, 1.0])[:, None, None, None]
+    weight = (
+        torch.randn(3, 16, 3, 3, generator=generator) * torch.tensor([0.0, 1e-4, 1.0])[:, None, None, None]
+    )
     convolution.weight = nn.Parameter(weight, requires_grad=False)
     network = nn.Sequential(convolution)
     picture = torch.randn(1, 16, 8, 8, generator=generator)

@@ -24,8 +24,8 @@ def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: i
 
     With ``optimize`` it runs in float16 on CUDA, and what can be folded into its weights is where they are copied
     anyway, or for many pictures: for a few the copy costs more than it saves, and memory that processes share. Many
-    pictures on a CPU are also quicker with the channels last (5 % of a transformer's time to 30 % of a small network's); on CUDA
-    that was not measured.
+    pictures on a CPU are also quicker with the channels last (5 % of a transformer's time to 30 % of a small
+    network's); on CUDA that was not measured.
     """
     with running:
         run = apart(_runner, network, device, optimize, pictures)
