@@ -7,7 +7,7 @@ It needs this repository, and a Python that finds depthmap (PYTHONPATH=src will 
 Checkpoints are stand-ins, made in the system's temporary folder (3 GB with DPT_Large). What matters most comes first:
 outputs against those of the official networks, the upload, pictures a second, the first depth map, sizes of batches.
 JSON goes to standard output; with --out also to a file, after each part. Exit status 1: an output or an uploaded tensor
-is wrong, or a part failed. A part for which no time was left is named, and is no failure.
+is wrong, a model's outputs were not compared, or a part failed. Other parts for which no time was left are named.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from . import page
 
 MODELS = ("DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small", "Depthmap_Tiny")
 LIMITS = {"outputs": 60, "upload": 45, "steady": 60, "first": 60, "batches": 60}
-"""The parts in their order, and the seconds that each may take for a model."""
+"""The parts in their order, and the seconds that each may take for a model; more where the whole may take more."""
 _CARD, _CHECKPOINT = 90, 120
+SECONDS = 450
 _LEAST = 5
 """Seconds below which nothing is begun."""
 Result = dict[str, Any]
@@ -50,6 +51,7 @@ class Run:
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "commit": machine.commit(),
             "device": chosen.device,
+            "models": chosen.models,
             "quick": chosen.quick,
             "machine": machine.facts(),
             "versions": machine.versions(),
@@ -88,7 +90,9 @@ class Run:
         words = (part, model, self.chosen.device, str(made.folder), how)
         environment = clean() | (made.environment if model else {})
         output, error = _output(
-            [sys.executable, "-m", f"{__package__}.parts", *words], environment, min(limit, left)
+            [sys.executable, "-m", f"{__package__}.parts", *words],
+            environment,
+            min(limit * max(1, self.chosen.seconds / SECONDS), left),
         )
         rows = [json.loads(line) for line in output.splitlines() if line.endswith("}")]  # the last may be cut
         if rows and "failure" in rows[-1]:
@@ -126,10 +130,11 @@ def _output(command: list[str], environment: dict[str, str], limit: float) -> tu
 
 
 def right(result: Result) -> bool:
-    """Tell whether no output, no tensor and no part went wrong."""
+    """Tell whether no part failed, each model's outputs were compared, and no output and no tensor is wrong."""
     parts = result["parts"]
     return (
         not result["failed"]
+        and {row["model"] for row in parts["outputs"]} == set(result["models"])
         and all(row["holds"] for row in parts["outputs"])
         and all(row["equal"] for row in parts["upload"])
     )
@@ -147,7 +152,7 @@ def options(words: list[str] | None = None) -> Namespace:
     add("--device", default="cuda", help="cuda, cuda:1; cpu: to see that all works")
     add("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL", help=" ".join(MODELS))
     add("--quick", action="store_true", help="each thing once: to see that all works")
-    add("--seconds", type=float, default=450, help="begin nothing after so many, and end what runs (450)")
+    add("--seconds", type=float, default=SECONDS, help="begin nothing after so many, and end what runs")
     add("--out", type=Path, help="write the JSON there too, after each part")
     add("--read", type=Path, help="measure nothing, read what --out has written elsewhere")
     add("--page", type=Path, help="write the tables there, between the markers 'gpu'")
