@@ -33,7 +33,7 @@ MODELS = ("DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small", "Depthmap_Tiny")
 LIMITS = {"outputs": 60, "upload": 45, "steady": 60, "first": 60, "batches": 60}
 """The parts in their order, and the seconds that each may take for a model; more where the whole may take more."""
 _CARD, _CHECKPOINT = 90, 120
-SECONDS = 450
+SECONDS = 465
 _LEAST = 5
 """Seconds below which nothing is begun."""
 Result = dict[str, Any]

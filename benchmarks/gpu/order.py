@@ -42,10 +42,10 @@ class Order:
 
         What is called gives arrays in memory, so each call has waited for the device.
         """
-        for _ in range(1 if self.quick else 3):
+        for _ in range(1 if self.quick else 2):
             call()
         runs, start = 0, time.perf_counter()
-        while not runs or time.perf_counter() - start < (0 if self.quick else 1.5):
+        while not runs or time.perf_counter() - start < (0 if self.quick else 1):
             call()
             runs += 1
         return short(pictures * runs / (time.perf_counter() - start))

@@ -85,7 +85,7 @@ def upload(order: Order) -> Rows:
     seconds(torch.float16, ours=False)  # now the device has been used, and the file read
     for precision, dtype in ((HALF, torch.float16), (AS_TORCH_DOES, torch.float32)):
         turns = {"upload": partial(seconds, dtype, True), "to": partial(seconds, dtype, False)}
-        found = alternate(turns, 1 if order.quick else 5)
+        found = alternate(turns, 1 if order.quick else 3)
         one, other = (moved(dtype, ours)[0].state_dict() for ours in (True, False))
         size = sum(tensor.nbytes for tensor in one.values())
         row = {"model": order.model, "precision": precision, "bytes": size, "equal": _same(one, other)}
