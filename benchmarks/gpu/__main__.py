@@ -67,13 +67,13 @@ class Run:
             self.result["card"] = found[0]
         if self.result["failed"]:
             return self.result
-        before: set[str] = set()
+        made: set[str] = set()
         for model in self.chosen.models:
             Material(self.folder / model, model).cache.mkdir(parents=True)
             if self.part("checkpoint", model, _CHECKPOINT):
-                before.add(model)
+                made.add(model)
         for part, limit in LIMITS.items():
-            for model in filter(before.__contains__, self.chosen.models):
+            for model in filter(made.__contains__, self.chosen.models):
                 self.result["parts"][part] += self.part(part, model, limit)
                 self.write()
         return self.result

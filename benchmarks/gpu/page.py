@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..common import table
@@ -96,7 +96,7 @@ def _left_out(result: Row) -> str:
     return "Not measured:\n\n" + "".join(lines) if lines else ""
 
 
-def _titled(title: str, head: tuple[object, ...], rows: list[tuple[object, ...]]) -> str:
+def _titled(title: str, head: tuple[object, ...], rows: Sequence[tuple[object, ...]]) -> str:
     return f"**{title}**\n\n{table(head, *rows)}" if rows else ""
 
 

@@ -49,7 +49,7 @@ def card(order: Order) -> Rows:
         "capability": f"{found.major}.{found.minor}",
         "driver": driver(),
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]  # torch types it not
     }
 
 
