@@ -17,8 +17,8 @@ EXACT = "float32, TF32 off"
 TOLERANCES = {EXACT: 1e-3, AS_TORCH_DOES: 2e-2, HALF: 2e-2}
 """Of the largest value.
 
-In float32 other orders of sums gave up to 6e-6 on a CPU. Winograd's convolutions may be worse by ten or more; above 1e-3 it
-is a fault. Torch lets convolutions use TF32, which has the digits of float16. With weights and each layer's
+In float32 other orders of sums gave up to 6e-6 on a CPU. Winograd's convolutions may be worse by ten or more; above
+1e-3 it is a fault. Torch lets convolutions use TF32, which has the digits of float16. With weights and each layer's
 output rounded to float16, a CPU gave 1e-3 to 8e-3.
 """
 KEYS = ("net_384x384_seed0", "depth_480x640_seed0", "net_384x512_seed1", "depth_333x500_seed3")
