@@ -9,7 +9,7 @@ from driver import Way, main
 
 
 class Estimator(Way):
-    """Keys: engine, used (the one that "auto" takes), pictures (how many are said to come)."""
+    """Keys: engine, used (the one that "auto" takes), pictures (how many are said to come), and maybe device."""
 
     def imports(self) -> None:
         from PIL import Image  # noqa: F401 - its import is what is timed
@@ -22,7 +22,10 @@ class Estimator(Way):
         from depthmap import DepthEstimator
 
         estimator = DepthEstimator(
-            self.order["model"], engine=self.order["engine"], pictures=int(self.order["pictures"])
+            self.order["model"],
+            self.order.get("device"),
+            engine=self.order["engine"],
+            pictures=int(self.order["pictures"]),
         )
         if estimator.engine != self.order["used"]:
             raise SystemExit(f"{estimator.engine} runs {self.order['model']}, not {self.order['used']}")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from depthmap import DepthEstimator
-from depthmap.cache import ModelCache, compiling
+from depthmap.cache import ModelCache
 from depthmap.engines import ENGINES, parity
 from depthmap.engines.artefact import properties_of
 from depthmap.errors import EngineUnavailable, UnknownModel

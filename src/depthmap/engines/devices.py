@@ -11,8 +11,8 @@ from pathlib import Path
 
 from . import TORCH_EXTRA
 
-_DEVICES = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
-"""NVIDIA's, AMD's, and what Windows lends to Linux."""
+_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""NVIDIA's, AMD's, and what Windows lends to Linux. A container that is given one card of many may have no nvidia0."""
 
 
 def may_have_gpu() -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import EngineUnavailable
-from ..networks.folding import fold_batch_norms
+from ..networks.folding import fold
 from . import MANY
 from .cores import usable_cores
 from .forking import Forkable, apart, running
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: int) -> Runner:
     """Return a network, in evaluation mode, ready to run on a device.
 
-    With ``optimize`` it runs in float16 on CUDA, and its batch norms are folded where its weights are copied anyway, or
-    for many pictures: for a few the copy costs more than it saves, and memory that processes share. Many pictures on a
-    CPU are also quicker with the channels last (5 % of a transformer's time to 30 % of a small network's); on CUDA
-    that was not measured.
+    With ``optimize`` it runs in float16 on CUDA, and what can be folded into its weights is where they are copied
+    anyway, or for many pictures: for a few the copy costs more than it saves, and memory that processes share. Many
+    pictures on a CPU are also quicker with the channels last (5 % of a transformer's time to 30 % of a small
+    network's); on CUDA that was not measured.
     """
     with running:
         run = apart(_runner, network, device, optimize, pictures)
@@ -53,7 +53,7 @@ def _runner(network: nn.Module, device: torch.device, optimize: bool, pictures: 
         torch.set_num_threads(usable_cores())
     many = pictures >= MANY
     if optimize and (device.type != "cpu" or many):
-        fold_batch_norms(network)
+        fold(network)
     order = torch.channels_last if optimize and device.type == "cpu" and many else torch.preserve_format
     network = upload(network, device, dtype) if device.type == "cuda" else network.to(device, dtype)
     network = network.to(memory_format=order)  # type: ignore[call-overload]  # torch's types lack it

@@ -31,6 +31,7 @@ def upload(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
     }
     for table, key in places:
         table[key] = moved[id(table[key])]
+    stage.wait()
     return network
 
 
@@ -51,6 +52,11 @@ class _Stage:
             end = start + len(self.buffers[0])
             self._send(source[start:end], flat[start:end])
         return target
+
+    def wait(self) -> None:
+        """Wait until all has arrived: the network may run in another stream than this."""
+        for arrived in filter(None, self.arrived):
+            arrived.synchronize()
 
     def _send(self, source: Tensor, target: Tensor) -> None:
         buffer, arrived = self.buffers[0][: len(source)], self.arrived[0]

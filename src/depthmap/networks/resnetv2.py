@@ -41,12 +41,16 @@ class StdConv2d(SameConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, C, H, W) to (N, C', H / stride, W / stride)."""
+        weight = self.standardised()
+        x = F.pad(x, self.border) if self.border else x
+        return F.conv2d(x, weight, None, self.stride, self.padding)
+
+    def standardised(self) -> Tensor:
+        """Return the weights that it convolves with, as large as its own."""
         # Two plain reductions: with torch.var_mean it takes nearly twice as long.
         centred = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
         variance = centred.square().mean(dim=(1, 2, 3), keepdim=True)
-        weight = centred * torch.rsqrt(variance + WEIGHT_EPS)
-        x = F.pad(x, self.border) if self.border else x
-        return F.conv2d(x, weight, None, self.stride, self.padding)
+        return centred * torch.rsqrt(variance + WEIGHT_EPS)
 
 
 class ConvNorm(nn.Module):
