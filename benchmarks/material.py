@@ -182,10 +182,10 @@ def _compile(made: Material) -> None:
 def _engines() -> str:
     """Return a digest of what an artefact depends on."""
     from depthmap.cache import compiling
-    from depthmap.engines import artefact, installed
+    from depthmap.engines import artefact, installed, parity
     from depthmap.store import names
 
-    sources = [Path(module.__file__ or "") for module in (artefact, compiling, names)]
+    sources = [Path(module.__file__ or "") for module in (artefact, compiling, names, parity)]
     parts = b"".join(path.read_bytes() for path in [*sources, *sorted(artefact.GRAPHS.glob("*.onnx"))])
     versions = str(machine.versions(engine.name for engine in installed()))
     return hashlib.sha256(parts + versions.encode()).hexdigest()

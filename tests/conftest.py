@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,11 +30,21 @@ settings.register_profile("depthmap", deadline=None)  # no test asserts a time
 settings.load_profile("depthmap")
 
 
+def _is_core(path: Path) -> bool:
+    return any(path.is_relative_to(Path(__file__).parent / part) for part in CORE)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without torch, collect nothing else."""
+    if find_spec("torch") or collection_path.is_dir():
+        return None
+    return not _is_core(collection_path) or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs no torch."""
-    root = Path(__file__).parent
     for item in items:
-        if any(item.path.is_relative_to(root / part) for part in CORE):
+        if _is_core(item.path):
             item.add_marker("core")
 
 

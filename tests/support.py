@@ -33,12 +33,15 @@ def sha256(path: Path) -> str:
 
 def save_checkpoint(tensors: dict[str, np.ndarray[Any, Any]], path: Path) -> None:
     """Write a checkpoint as ``torch.save`` does, where there is torch; else by our own writer, which is tested so."""
+    arrays = {
+        name: np.asarray(values) for name, values in tensors.items()
+    }  # a sum of no dimension is no array
     if find_spec("torch"):
         import torch
 
-        torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, path)
+        torch.save({name: torch.from_numpy(values) for name, values in arrays.items()}, path)
     else:
-        pt.save({name: Array(str(values.dtype), values) for name, values in tensors.items()}, path)
+        pt.save({name: Array(str(values.dtype), values) for name, values in arrays.items()}, path)
 
 
 def arrays_of(path: Path) -> dict[str, np.ndarray[Any, Any]]:

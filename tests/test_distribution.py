@@ -79,6 +79,16 @@ def test_the_wheel_has_the_version_of_the_package_and_the_licence(built: dict[st
     assert licence == (ROOT / "LICENSE").read_bytes()
 
 
+def test_without_an_extra_nothing_of_torch_is_installed(built: dict[str, Path]) -> None:
+    with zipfile.ZipFile(built["wheel"]) as wheel:
+        metadata = message_from_bytes(wheel.read(f"depthmap-{depthmap.__version__}.dist-info/METADATA"))
+    needed = metadata.get_all("Requires-Dist", [])
+    core = {re.split(r"[<>=~;\[ ]", line)[0] for line in needed if "extra ==" not in line}
+    assert {"numpy", "onnxruntime"} <= core
+    assert "torch" not in core
+    assert any(line.startswith("torch") for line in needed)
+
+
 def test_the_readme_that_an_index_shows_has_no_relative_link(built: dict[str, Path]) -> None:
     with zipfile.ZipFile(built["wheel"]) as wheel:
         metadata = message_from_bytes(wheel.read(f"depthmap-{depthmap.__version__}.dist-info/METADATA"))

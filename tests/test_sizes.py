@@ -13,9 +13,9 @@ from PIL import Image
 
 import depthmap
 from depthmap import DepthEstimator, ModelCache, transforms
-from depthmap.cache.compiling import TOLERANCE
 from depthmap.catalog import CATALOG, SIZES
 from depthmap.engines import ENGINES
+from depthmap.engines.parity import TOLERANCE
 from depthmap.errors import UsageError
 from support import PHOTO
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -104,7 +105,7 @@ def test_an_engine_that_is_not_sound_on_the_embedded_model_compiles_nothing(
     head = parity.EMBEDDED.read_bytes()
     first = properties_of(parity.EMBEDDED)["torch"].split()[0]
     wrong.write_bytes(head.replace(first.encode(), b"9" * len(first), 1))
-    (tmp_path / "depthmap_tiny.pt").symlink_to(parity.EMBEDDED.with_name("depthmap_tiny.pt").resolve())
+    shutil.copy(parity.EMBEDDED.with_name("depthmap_tiny.pt"), tmp_path)
     monkeypatch.setattr(parity, "EMBEDDED", wrong)
     parity.require_sound.cache_clear()
     with pytest.raises(EngineUnavailable, match="differs from torch by"):
@@ -120,7 +121,6 @@ def test_every_command_is_there_without_torch(run: Run, mine: str, tmp_path: Pat
         ("models", "optimize"),
         ("models", "export", "-m", mine, "-o", tmp_path / "x.safetensors"),
         ("models", "import", "-i", tmp_path / "x.safetensors", "-n", "other"),
-        ("models", "adopt", "-m", "DPT_Hybrid", "--dry-run"),
         ("predict", PHOTO, "-m", mine, "-o", tmp_path),
         ("batch", PHOTO.parent, "-m", mine, "-o", tmp_path / "many"),
         ("doctor",),

@@ -122,7 +122,7 @@ class DepthEstimator:
                 f"Run 'pip install depthmap[{engine}]', then 'depthmap models compile --model {model_name}'.",
             )
         else:
-            TORCH_EXTRA.check()
+            TORCH_EXTRA.check(device or "")
             if use_cache and not cache.settings.disable_cache:
                 begin(model_name, cache)
             from .engines import torch as torch_engine

@@ -25,10 +25,10 @@ class Extra(NamedTuple):
 
         return find_spec(self.module) is not None
 
-    def check(self) -> None:
-        """Raise MissingExtra unless the package is installed; nothing is imported."""
+    def check(self, where: object = "") -> None:
+        """Raise MissingExtra, which says ``where``, unless the package is installed; nothing is imported."""
         if not self.is_installed():
-            raise self._missing()
+            raise self._missing(where)
 
     def load(self) -> Any:
         """Import the module.
@@ -43,8 +43,9 @@ class Extra(NamedTuple):
         except ImportError as error:
             raise self._missing() from error
 
-    def _missing(self) -> MissingExtra:
+    def _missing(self, where: object = "") -> MissingExtra:
         return MissingExtra(
             f"{self.what} need the package {self.module}, which is not installed",
+            where,
             remedy=f"Run: pip install 'depthmap[{self.name}]'",
         )

@@ -218,9 +218,10 @@ def _run_plainly(spec: ModelSpec, weights: Weights, many: bool) -> tuple[Runner,
         return _run_a_copy(spec, weights._replace(layout=layout), many)
     held = _held(weights.path)
     read_ahead(weights.path)
-    content = artefact(spec.network, layout)
+    path = weights.path.resolve()  # the engine follows no link that leaves the folder
+    content = artefact(spec.network, replace(layout, path=path))
     try:
-        return PLAIN.open_content(content, weights.path.parent, many=many), held
+        return PLAIN.open_content(content, path.parent, many=many), held
     except Exception as error:  # engines have no common error
         remedy = "Run: pip install 'depthmap[torch]'. torch runs every model."
         raise EngineUnavailable(

@@ -106,6 +106,17 @@ def test_without_the_cache_a_download_of_any_kind_of_pt_is_opened_and_nothing_is
     require_right(estimator, expected)
 
 
+def test_weights_that_are_a_link_to_another_disk_are_opened(
+    cache: ModelCache, expected: np.ndarray, tmp_path: Path
+) -> None:
+    path = cache.cache_dir / "midas_mine.pt"
+    path.rename(tmp_path / "elsewhere.pt")
+    path.symlink_to(tmp_path / "elsewhere.pt")
+    estimator = DepthEstimator("mine", engine=ENGINE)
+    assert estimator.source == "pt"
+    require_right(estimator, expected)
+
+
 def test_tensors_that_do_not_fit_are_an_error_that_names_them(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
