@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import UnknownModel, UsageError
 
@@ -18,14 +18,41 @@ RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
-RESIZES = ("minimal", "upper_bound", "area")
+RESIZES = ("minimal", "upper_bound", "lower_bound", "area")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
+RESTORES = ("cubic", "linear", "linear_corners")
+"""How a map is brought to the size of the picture: ``"linear"`` lets the borders of both coincide, as torch does
+without ``align_corners``, and ``"linear_corners"`` the centres of the outermost pixels, as it does with them."""
 SIZES = (32, 1536)
 """The least and the greatest longer side, in pixels, at which a network may be asked to see pictures.
 
 A transformer's memory grows with the fourth power of it: for a square at the greatest, the scores of one attention of
 DPT_Large are 5.4 GB, and an engine may hold them twice.
 """
+
+
+class Sight(NamedTuple):
+    """What follows from a network alone of how pictures come to it and maps come from it."""
+
+    multiple: int = 32
+    """Sides of its input are multiples of this."""
+    restored: str = "cubic"
+    """One of `RESTORES`."""
+
+
+_MIDAS = Sight()
+_PLAIN, _CORNERS = Sight(14, "linear"), Sight(14, "linear_corners")
+SIGHTS = {
+    f"depth_anything_{version}_{size}": sight
+    for version, sight in (
+        ("v1", _PLAIN),
+        ("v2", _CORNERS),
+        ("v2_indoor", _CORNERS),
+        ("v2_outdoor", _CORNERS),
+    )
+    for size in ("small", "base", "large")
+}
+"""By network, where it is not MiDaS's."""
 _MIT = "MIT"
 _V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
 
@@ -36,9 +63,9 @@ class ModelSpec:
 
     ``mean`` and ``std`` apply to RGB in [0, 1]; ``input_size`` is in pixels; ``resize`` is ``"minimal"`` (both
     sides scaled by whichever axis' scale is closer to 1), ``"upper_bound"`` (the longer side becomes
-    ``input_size``) or ``"area"`` (as many pixels as a picture of 4:3 with a longer side of ``input_size``:
-    what is wider than that loses no height). ``sha256`` and ``bytes`` are those of the published ``.pt`` file,
-    empty and 0 when unknown.
+    ``input_size``), ``"lower_bound"`` (the shorter side does) or ``"area"`` (as many pixels as a picture of 4:3 with
+    a longer side of ``input_size``: what is wider than that loses no height). ``sha256`` and ``bytes`` are those of
+    the published ``.pt`` file, empty and 0 when unknown.
     """
 
     name: str
@@ -72,6 +99,16 @@ class ModelSpec:
     def url(self) -> str:
         """The official source of the checkpoint, empty when it has none."""
         return self.base + self.path if self.path else ""
+
+    @property
+    def multiple(self) -> int:
+        """The network's input has sides that are multiples of this, in pixels."""
+        return SIGHTS.get(self.network, _MIDAS).multiple
+
+    @property
+    def restored(self) -> str:
+        """How the network's output is brought to the size of the picture: one of `RESTORES`."""
+        return SIGHTS.get(self.network, _MIDAS).restored
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""

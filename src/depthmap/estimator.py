@@ -60,8 +60,8 @@ class DepthEstimator:
     progress : callable, optional
         Told of a download; see `download.Progress`.
     size : int, optional
-        The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32. Smaller is
-        quicker, larger shows more detail. By default what the network was trained at.
+        The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
+        network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at.
 
     Raises
     ------
@@ -88,7 +88,8 @@ class DepthEstimator:
         progress: Progress | None = None,
         size: int | None = None,
     ) -> None:
-        self.size = None if size is None else transforms.rounded_size(size)
+        if size is not None:
+            transforms.rounded_size(size)  # an error comes before a model is loaded
         cache = ModelCache(cache_dir)
         places = os.pathsep.join(map(str, cache.settings.directories))
         self._arguments = {
@@ -98,7 +99,7 @@ class DepthEstimator:
             "use_cache": use_cache,
             "engine": engine,
             "pictures": pictures,
-            "size": self.size,
+            "size": size,
         }
         self.reason = "asked for by name"
         if model_name is None:
@@ -131,6 +132,7 @@ class DepthEstimator:
             loaded = apart(load, model_name, cache, use_cache=use_cache, progress=progress)
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
+        self.size = None if size is None else transforms.rounded_size(size, self.spec.multiple)
         self.load_seconds = time.perf_counter() - start
 
     def __getstate__(self) -> dict[str, Any]:
@@ -207,7 +209,8 @@ class DepthEstimator:
 
     def _result(self, output: Float32, photo: Photo) -> Depth:
         with running:
-            values = transforms.restore(output, *photo.pixels.shape[:2])
+            height, width = photo.pixels.shape[:2]
+            values = transforms.restore(output, height, width, self.spec.restored)
         return Depth(
             values,
             camera=photo.camera,

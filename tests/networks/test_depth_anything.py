@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from depthmap import networks
+from depthmap.catalog import CATALOG, SIGHTS, ModelSpec
 from depthmap.networks import dinov2
 from depthmap.networks.depth_anything import VARIANTS
+from depthmap.transforms import prepare, restore
 
 from . import modern
 from .modern import network_input, relative_error
 
 TOLERANCE = 1e-5
+END_TO_END = 1e-4
 # network, NAME.npz, and the checkpoint that it was made with
 PUBLISHED = [
     ("depth_anything_v2_small", "DepthAnythingV2_Small", "DepthAnythingV2_Small"),
@@ -84,6 +88,39 @@ def test_the_tokens_that_the_head_gets_are_the_official_ones(official: Official)
         taps = official.module.pretrained(network_input(cases[0].height, cases[0].width, cases[0].seed))
     for tokens, case in zip(taps, cases, strict=True):
         assert relative_error(tokens[0, 1:][::16, ::16], case.array) < TOLERANCE
+
+
+def spec_of(network: str, size: int | None) -> ModelSpec:
+    imagenet = CATALOG["midas"]
+    return replace(imagenet, name="mine", network=network, input_size=size or 518, resize="lower_bound")
+
+
+@pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: case[0])
+def test_the_input_is_that_of_the_official_transform(case: tuple[str, str, str]) -> None:
+    network, name, _ = case
+    shapes = {golden.key: golden.array for golden in modern.goldens(name, "inputshape")}
+    cases = list(modern.goldens(name, "input"))
+    assert len(cases) == len(shapes) == 2
+    for golden in cases:
+        ours = prepare(modern.picture(golden), spec_of(network, golden.size))
+        assert (1, *ours.shape) == tuple(shapes[golden.key])
+        assert relative_error(ours[:, ::8, ::8], golden.array) < END_TO_END
+
+
+def test_the_way_from_picture_to_map_is_the_official_one(official: Official) -> None:
+    cases = list(modern.goldens(official.goldens, "depth"))
+    assert len(cases) == 2
+    for golden in cases:
+        spec = spec_of(official.name, golden.size)
+        output = official.run(torch.from_numpy(prepare(modern.picture(golden), spec))[None])[0].numpy()
+        depth = restore(output, golden.height, golden.width, spec.restored)
+        assert depth.dtype == np.float32
+        assert relative_error(depth[::8, ::8], golden.array) < END_TO_END
+
+
+def test_what_the_catalogue_says_of_networks_is_said_of_each() -> None:
+    assert SIGHTS.keys() == VARIANTS.keys()
+    assert {sight.multiple for sight in SIGHTS.values()} == {dinov2.PATCH}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
