@@ -32,27 +32,37 @@ DPT_Large are 5.4 GB, and an engine may hold them twice.
 
 
 class Sight(NamedTuple):
-    """What follows from a network alone of how pictures come to it and maps come from it."""
+    """What follows from a network alone of how pictures come to it, and of the maps that it makes of them."""
 
     multiple: int = 32
     """Sides of its input are multiples of this."""
     restored: str = "cubic"
     """One of `RESTORES`."""
+    kind: str = "relative inverse depth"
+    """One of `depth.KINDS`."""
 
 
 _MIDAS = Sight()
-_PLAIN, _CORNERS = Sight(14, "linear"), Sight(14, "linear_corners")
+_CORNERS = Sight(14, "linear_corners")
+_METRES = _CORNERS._replace(kind="metric depth")
 SIGHTS = {
     f"depth_anything_{version}_{size}": sight
     for version, sight in (
-        ("v1", _PLAIN),
         ("v2", _CORNERS),
-        ("v2_indoor", _CORNERS),
-        ("v2_outdoor", _CORNERS),
+        ("v2_indoor", _METRES),
+        ("v2_outdoor", _METRES),
+        ("v1", Sight(14, "linear")),
     )
     for size in ("small", "base", "large")
 }
 """By network, where it is not MiDaS's."""
+
+
+def sight_of(network: str) -> Sight:
+    """Return how a network sees."""
+    return SIGHTS.get(network, _MIDAS)
+
+
 _MIT = "MIT"
 _V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
 
@@ -103,12 +113,17 @@ class ModelSpec:
     @property
     def multiple(self) -> int:
         """The network's input has sides that are multiples of this, in pixels."""
-        return SIGHTS.get(self.network, _MIDAS).multiple
+        return sight_of(self.network).multiple
 
     @property
     def restored(self) -> str:
         """How the network's output is brought to the size of the picture: one of `RESTORES`."""
-        return SIGHTS.get(self.network, _MIDAS).restored
+        return sight_of(self.network).restored
+
+    @property
+    def kind(self) -> str:
+        """What the network's numbers are: one of `depth.KINDS`."""
+        return sight_of(self.network).kind
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""

@@ -213,6 +213,7 @@ class DepthEstimator:
             values = transforms.restore(output, height, width, self.spec.restored)
         return Depth(
             values,
+            kind=self.spec.kind,
             camera=photo.camera,
             model=self.spec.name,
             sha256=self.sha256,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from depthmap import networks
 from depthmap.catalog import CATALOG, SIGHTS, ModelSpec
+from depthmap.depth import METRIC, RELATIVE_INVERSE
 from depthmap.networks import dinov2
 from depthmap.networks.depth_anything import VARIANTS
 from depthmap.transforms import prepare, restore
@@ -121,6 +122,8 @@ def test_the_way_from_picture_to_map_is_the_official_one(official: Official) -> 
 def test_what_the_catalogue_says_of_networks_is_said_of_each() -> None:
     assert SIGHTS.keys() == VARIANTS.keys()
     assert {sight.multiple for sight in SIGHTS.values()} == {dinov2.PATCH}
+    for name, sight in SIGHTS.items():
+        assert sight.kind == (METRIC if VARIANTS[name].max_depth else RELATIVE_INVERSE)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

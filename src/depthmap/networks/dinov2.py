@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .layers import Conv2d, LayerNorm, alike, empty_parameter
 from .vit import EPS, Attention, Mlp
@@ -110,27 +109,35 @@ class DinoV2(nn.Module):
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         """Return the position embedding of a grid of tokens, (rows · columns, C)."""
-        grid = self.pos_embed[0, 1:].reshape(GRID, GRID, -1).permute(2, 0, 1)
-        grid = F.pad(grid, (REACH,) * 4, mode="replicate")
-        down, across = _resizing(rows, columns, grid)
-        return (down @ grid @ across.T).flatten(1).T
+        down, across = _resizing(rows, columns, self.pos_embed)
+        # OpenVINO multiplies arrays of two dimensions without mistake, so each axis takes its turn as the first.
+        grid = down @ self.pos_embed[0, 1:].reshape(GRID, -1)
+        grid = grid.reshape(rows, GRID, -1).transpose(0, 1).reshape(GRID, -1)
+        grid = (across @ grid).reshape(columns, rows, -1)
+        return grid.transpose(0, 1).flatten(0, 1)
 
 
 def _resizing(rows: int, columns: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what resizes the padded position embedding: matrices (rows, 41) and (columns, 41) of weights.
+    """Return what resizes the position embedding: matrices of weights (rows, 37) and (columns, 37), of a type like.
 
     This is torch's bicubic ``interpolate`` by the scale (n + 0.1) / 37 of each axis, and nothing at 37 × 37. Written
     as products, it can be exported for any size: ``Resize`` of ONNX rounds the number of tokens as each engine likes.
     """
     counts = [torch.arange(n, dtype=torch.float32, device=like.device) for n in (rows, columns)]
     trained = (counts[0][-1] + 1 == GRID) & (counts[1][-1] + 1 == GRID)
-    cells = torch.arange(-REACH, GRID + REACH, dtype=torch.float32, device=like.device)
     offset = torch.where(trained, 0.0, OFFSET)
-    down, across = (
-        _cubic((((n + 0.5) * GRID / (n[-1] + 1 + offset) - 0.5)[:, None] - cells).abs()).to(like.dtype)
-        for n in counts
-    )
+    down, across = (_weights(n, (n[-1] + 1 + offset) / GRID).to(like.dtype) for n in counts)
     return down, across
+
+
+def _weights(count: Tensor, scale: Tensor) -> Tensor:
+    """Return the share of each of 37 cells in each of n: (n, 37). ``count`` is 0 to n - 1."""
+    cells = torch.arange(-REACH, GRID + REACH, dtype=count.dtype, device=count.device)
+    weights = _cubic((((count + 0.5) / scale - 0.5)[:, None] - cells).abs())
+    first, inner, last = weights.split(
+        (REACH + 1, GRID - 2, REACH + 1), dim=1
+    )  # beyond the border is its nearest
+    return torch.cat((first.sum(1, keepdim=True), inner, last.sum(1, keepdim=True)), dim=1)
 
 
 def _cubic(distance: Tensor) -> Tensor:
