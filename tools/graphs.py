@@ -27,7 +27,7 @@ SMALL = 4096
 
 
 def exported(network: str) -> ir.Model:
-    """Return the network as exported by torch, for any number of pictures and sides that are multiples of what it asks for."""
+    """Return the network as exported by torch, for any number of pictures, and for sides that are its multiples."""
     multiple = sight_of(network).multiple
     sizes = {axis: torch.export.Dim(name, min=2, max=4096) for axis, name in ((2, "rows"), (3, "columns"))}
     program = torch.onnx.export(

@@ -134,9 +134,8 @@ def _weights(count: Tensor, scale: Tensor) -> Tensor:
     """Return the share of each of 37 cells in each of n: (n, 37). ``count`` is 0 to n - 1."""
     cells = torch.arange(-REACH, GRID + REACH, dtype=count.dtype, device=count.device)
     weights = _cubic((((count + 0.5) / scale - 0.5)[:, None] - cells).abs())
-    first, inner, last = weights.split(
-        (REACH + 1, GRID - 2, REACH + 1), dim=1
-    )  # beyond the border is its nearest
+    first, last = weights[:, : REACH + 1], weights[:, -REACH - 1 :]  # beyond the border is the nearest cell
+    inner = weights[:, REACH + 1 : -REACH - 1]
     return torch.cat((first.sum(1, keepdim=True), inner, last.sum(1, keepdim=True)), dim=1)
 
 
