@@ -261,6 +261,13 @@ CATALOG: dict[str, ModelSpec] = {
 EMBEDDED = CATALOG["depthmap_tiny"]
 
 
+def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
+    """Return the first model of a network, for how it prepares pictures."""
+    found = next((spec for spec in catalog.values() if spec.network == network), None)
+    # Depth Anything, of which the catalogue has no model
+    return found or ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
+
+
 def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:
     """Return the model of that name, in any case of letters, or None."""
     return catalog.get(name.lower())
