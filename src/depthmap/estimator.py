@@ -150,7 +150,7 @@ class DepthEstimator:
         self._opened = opened  # its lease is to live as long
 
     def predict(self, image: Picture) -> Float32:
-        """Return the relative inverse depth of one picture.
+        """Return the depth of one picture: relative inverse depth, or metres if the model is a metric one.
 
         Parameters
         ----------
@@ -160,8 +160,9 @@ class DepthEstimator:
         Returns
         -------
         array
-            float32 (H, W), the size of the picture; larger = nearer, up to an unknown scale and shift. Cubic
-            interpolation may bring single values slightly below 0, as in the official code.
+            float32 (H, W), the size of the picture. Relative inverse depth: larger = nearer, up to an unknown scale
+            and shift; cubic interpolation may bring single values slightly below 0, as in the official code. Metres:
+            larger = farther. `depth` says which.
 
         Raises
         ------
@@ -171,7 +172,7 @@ class DepthEstimator:
         return self.depth(image).values
 
     def predict_batch(self, images: Sequence[Picture], batch_size: int = 8) -> list[Float32]:
-        """Return the relative inverse depth of each picture; those of one network size share forward passes."""
+        """Return what `predict` does of each picture; those of one network size share forward passes."""
         return [depth.values for depth in self.depths(images, batch_size)]
 
     def depth(self, image: Picture | Photo) -> Depth:
