@@ -13,7 +13,7 @@ from torch import Tensor
 
 from depthmap import networks
 
-from .reference import PUBLISHED, Reference
+from .reference import MIDAS, PUBLISHED, Reference
 
 
 def _tensor(synthetic: ModuleType, network: str, name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
@@ -31,7 +31,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session", params=networks.NETWORKS)
+@pytest.fixture(scope="session", params=MIDAS)
 def reference(request: pytest.FixtureRequest, synthetic: ModuleType) -> Iterator[Reference]:
     """Each network in turn; pytest orders the tests so that only one checkpoint is in memory."""
     network = request.param

@@ -66,7 +66,7 @@ class ResidualConvUnit(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Adds the refined skip to the coarser map, refines the sum, and doubles its resolution."""
+    """Adds the refined skip to the coarser map, refines the sum, and enlarges it, as a rule to twice its size."""
 
     def __init__(self, features: int, outputs: int, variant: DecoderVariant, coarsest: bool) -> None:
         super().__init__()
@@ -74,8 +74,10 @@ class FusionBlock(nn.Module):
         self.resConfUnit1 = None if coarsest else ResidualConvUnit(features, variant)
         self.resConfUnit2 = ResidualConvUnit(features, variant)
 
-    def forward(self, skip: Tensor, coarser: Tensor | None = None) -> Tensor:
-        """Fuse ``skip`` (N, C, H, W) and ``coarser``, of the same shape, to (N, C', 2 H, 2 W)."""
+    def forward(
+        self, skip: Tensor, coarser: Tensor | None = None, size: Sequence[int] | None = None
+    ) -> Tensor:
+        """Fuse ``skip`` (N, C, H, W) and ``coarser``, of the same shape, to (N, C', *size), or (N, C', 2 H, 2 W)."""
         if coarser is not None and self.resConfUnit1 is not None:
             skip = coarser + self.resConfUnit1(skip)
         x = self.resConfUnit2(skip)
@@ -83,7 +85,8 @@ class FusionBlock(nn.Module):
         # sum to one, so they commute: done first, the convolution costs a quarter.
         if self.out_conv is not None:
             x = self.out_conv(x)
-        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+        factor = None if size else 2.0
+        return F.interpolate(x, size, factor, mode="bilinear", align_corners=True)
 
 
 class Context(nn.Module):
