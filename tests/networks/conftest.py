@@ -22,6 +22,21 @@ def _tensor(synthetic: ModuleType, network: str, name: str, shape: tuple[int, ..
     return torch.from_numpy(np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
 
 
+_LONG = (
+    "test_the_way_from_picture_to_map_is_the_official_one[dpt_large]",
+    "test_export_gives_the_same_function[dpt_large]",
+    "test_threads_share_a_network[dpt_large]",
+)
+"""What the default run tests of DPT_Hybrid alone, which is made of the same parts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long."""
+    for item in items:
+        if item.name in _LONG:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """The inputs here are too small to gain from threads, and on a busy machine lose much by them."""
