@@ -99,7 +99,6 @@ class DepthEstimator:
             "use_cache": use_cache,
             "engine": engine,
             "pictures": pictures,
-            "size": size,
         }
         self.reason = "asked for by name"
         if model_name is None:
@@ -136,7 +135,7 @@ class DepthEstimator:
         self.load_seconds = time.perf_counter() - start
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self._arguments, "model_name": self.spec.name, "reason": self.reason}
+        return {**self._arguments, "model_name": self.spec.name, "size": self.size, "reason": self.reason}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         arguments = {name: value for name, value in state.items() if name != "reason"}
