@@ -12,6 +12,7 @@ from . import formats
 from .cache.compiling import artefact
 from .catalog import ModelSpec
 from .engines import PLAIN, Runner
+from .engines.artefact import are_in_place, type_not_run
 from .errors import EngineUnavailable
 from .formats import Layout
 from .formats.leases import lease
@@ -41,8 +42,7 @@ def run_plainly(spec: ModelSpec, weights: Weights, *, many: bool = False) -> tup
         When the engine cannot run it.
     """
     layout = weights.layout or formats.get(weights.format).scan(weights.path)
-    kinds = {info.dtype for info in layout.tensors.values()}
-    if short := next((kind for kind in kinds if kind.startswith("float8")), ""):
+    if short := type_not_run(layout.tensors.values()):
         what = f"{PLAIN.name} does not run numbers of type {short}"
         raise EngineUnavailable(what, weights.path, _REMEDY)
     if weights.read or not _is_in_place(layout):
@@ -59,8 +59,7 @@ def run_plainly(spec: ModelSpec, weights: Weights, *, many: bool = False) -> tup
 
 
 def _is_in_place(layout: Layout) -> bool:
-    """Tell whether the tensors lie in the file as an engine wants them in memory."""
-    return layout.mapped and all(info.strides is None for info in layout.tensors.values())
+    return layout.mapped and are_in_place(layout.tensors.values())
 
 
 def _run_a_copy(spec: ModelSpec, weights: Weights, many: bool) -> tuple[Runner, mmap.mmap]:

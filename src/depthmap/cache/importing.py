@@ -73,12 +73,11 @@ def import_file(
     require_checkpoint(source)
     format = formats.format_of(source)
     checkpoint = _read(source)
-    spec = shelf.catalog.get(slug) or identify(name, checkpoint.layout, shelf.catalog, network)
+    catalogued = shelf.catalog.get(slug)
+    spec = catalogued or identify(name, checkpoint.layout, shelf.catalog, network)
     with shelf.store.lock(slug):
         digest = digest_file(source)
-        catalogued = shelf.catalog.get(slug)
         _require_name(shelf, slug, source, digest.sha256, replace=replace)
-        spec = catalogued or spec
         require_space(shelf.store.root, digest.size * len(wanted))
         make_room(shelf, spec, digest.size * len(wanted))
         before = shelf.store.known(slug)
