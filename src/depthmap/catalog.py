@@ -222,11 +222,16 @@ CATALOG: dict[str, ModelSpec] = {
 EMBEDDED = CATALOG["depthmap_tiny"]
 
 
+_UNLISTED = {"points": (560, "area")}
+"""Input size and resize rule by reading, of networks of which the catalogue has no model: MoGe-2, with 1200 tokens."""
+_OTHERS = (518, "lower_bound")
+"""As much of Depth Anything."""
+
+
 def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the first model of a network, for how it prepares pictures."""
     found = next((spec for spec in catalog.values() if spec.network == network), None)
-    # Depth Anything, of which the catalogue has no model
-    return found or ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
+    return found or ModelSpec(network, network, *_UNLISTED.get(family_of(network).reading, _OTHERS), *_IMAGENET)
 
 
 def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:

@@ -296,6 +296,17 @@ def _linear(position: NDArray[np.floating[Any]], length: int) -> Taps:
     return _clipped(nearest[:, None] + np.arange(2), length), np.stack([1 - t, t], axis=1).astype(np.float32)
 
 
+def _linear_antialiased(length: int, new_length: int) -> Taps:
+    """Return as many taps as an output position covers, and never less than two: a triangle that grows with it."""
+    reach = max(length / new_length, 1.0)
+    position = _centres(length, new_length)
+    places = np.ceil(position - reach)[:, None] + np.arange(math.ceil(2 * reach) + 1)
+    weights = np.maximum(1 - np.abs(places - position[:, None]) / reach, 0)
+    weights[(places < 0) | (places >= length)] = 0  # what is beyond the border has no part
+    weights /= weights.sum(axis=1, keepdims=True)
+    return _clipped(places, length), weights.astype(np.float32)
+
+
 def _centres(length: int, new_length: int) -> NDArray[np.floating[Any]]:
     """Return where output positions lie in the input when the borders of both coincide."""
     return (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
@@ -318,6 +329,9 @@ _TAPS: dict[str, Callable[[int, int], Taps]] = {
 
 PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
     "cubic": lambda picture, height, width, spec: resize_cubic(picture, height, width),
+    "linear_antialiased": lambda picture, height, width, spec: _resized(
+        picture, height, width, _linear_antialiased
+    ),
 }
 """How a picture is resized for a network: picture (H, W, 3), new height and width, spec → float32, the same range."""
 INPUTS: dict[str, Callable[[int, int], float]] = {
