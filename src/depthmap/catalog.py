@@ -231,7 +231,9 @@ _OTHERS = (518, "lower_bound")
 def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the first model of a network, for how it prepares pictures."""
     found = next((spec for spec in catalog.values() if spec.network == network), None)
-    return found or ModelSpec(network, network, *_UNLISTED.get(family_of(network).reading, _OTHERS), *_IMAGENET)
+    return found or ModelSpec(
+        network, network, *_UNLISTED.get(family_of(network).reading, _OTHERS), *_IMAGENET
+    )
 
 
 def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:

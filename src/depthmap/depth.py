@@ -335,10 +335,10 @@ class Depth:
         they are those of the depth: ripples of a few pixels are smoothed, corners are not. See `distances` for
         ``ratio``.
         """
-        if self.model_normals is not None:
-            return self.model_normals.copy()
         from .geometry import normals
 
+        if self.model_normals is not None:
+            return np.array(self.model_normals)
         distances = self.distances(ratio)[0]
         return normals(distances, self.intrinsics, max(distances.shape) // 150)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from depthmap.camera import Camera
 from depthmap.catalog import CATALOG, ModelSpec, of_network
 from depthmap.depth import METRIC, Depth
 from depthmap.families import FAMILIES
+from depthmap.geometry import points
 from depthmap.networks import dinov2
 from depthmap.networks.moge import VARIANTS
 from depthmap.readings import Scene, read
@@ -29,15 +29,15 @@ from .modern import Golden, network_input, relative_error
 
 TOLERANCE = 1e-5
 END_TO_END = 1e-4
+OFFICIAL_AXES = np.float32([1, -1, -1])
+"""x right, y down, z away from the viewer."""
 PUBLISHED = {
     "moge2_small_normal": "MoGe2_vits-normal",
     "moge2_base_normal": "MoGe2_vitb-normal",
     "moge2_large_normal": "MoGe2_vitl-normal",
     "moge2_large": "MoGe2_vitl",
 }
-EACH = [
-    pytest.param(name, id=name, marks=() if "small" in name else pytest.mark.slow) for name in PUBLISHED
-]
+EACH = [pytest.param(name, id=name, marks=() if "small" in name else pytest.mark.slow) for name in PUBLISHED]
 # What the official code calls a number of tokens, or a level, as the size of a picture of 4:3 with so many.
 SIZES = {
     "tokens300": 280,
@@ -76,15 +76,17 @@ def spec_of(network: str, golden: Golden) -> ModelSpec:
     return ModelSpec("mine", network, size, "area", imagenet.mean, imagenet.std)
 
 
-@pytest.fixture(scope="module", params=EACH)
-def official(request: pytest.FixtureRequest) -> Iterator[Official]:
-    name = request.param
+@lru_cache(maxsize=1)  # the large ones need more than a gigabyte
+def filled(name: str) -> Official:
     variant = VARIANTS[name]
     module = variant.build().eval()
     networks.fill(module, modern.state(PUBLISHED[name], variant.unused))
-    yield Official(name, module)
-    del module
-    gc.collect()
+    return Official(name, module)
+
+
+@pytest.fixture(scope="module", params=EACH)
+def official(request: pytest.FixtureRequest) -> Official:
+    return filled(request.param)
 
 
 @cache
@@ -104,10 +106,10 @@ def test_outputs_are_those_of_the_official_network(official: Official) -> None:
     assert len(cases) == 2
     for key, golden in cases.items():
         outputs = official.see(golden)
-        points = at_picture(outputs["points"], golden)
-        z = points[..., 2:].exp()
+        raw = at_picture(outputs["points"], golden)
+        z = raw[..., 2:].exp()
         mask = at_picture(outputs["mask"][:, None], golden)[..., 0].sigmoid()
-        assert relative_error(torch.cat((points[..., :2] * z, z), -1)[::5, ::5], golden.array) < TOLERANCE
+        assert relative_error(torch.cat((raw[..., :2] * z, z), -1)[::5, ::5], golden.array) < TOLERANCE
         assert relative_error(mask[::5, ::5], entries(official.name, "net_mask")[key].array) < TOLERANCE
         scale = entries(official.name, "net_metric_scale")[key].array
         assert relative_error(outputs["scale"][0], scale) < TOLERANCE
@@ -125,6 +127,35 @@ def test_the_features_that_the_heads_get_are_the_official_ones(official: Officia
         assert relative_error(features[0, ::32], golden.array) < TOLERANCE
 
 
+def finished(name: str) -> list[str]:
+    """Return which pictures of a network have all that follows from its outputs."""
+    return sorted(entries(name, "depth"))
+
+
+READ = [
+    pytest.param(
+        (name, key), id=f"{name}-{key}", marks=() if "small" in name and "600" in key else pytest.mark.slow
+    )
+    for name in PUBLISHED
+    for key in finished(name)
+]
+
+
+class Finished(NamedTuple):
+    """What the official code made of a picture, by kind, and what is made of it here."""
+
+    golden: dict[str, Golden]
+    depth: Depth
+
+
+@pytest.fixture(scope="module", params=READ)
+def finished_picture(request: pytest.FixtureRequest) -> Finished:
+    name, key = request.param
+    kinds = ("depth", "mask", "points", "intrinsics", "normal", "solver")
+    golden = {kind: entries(name, kind)[key] for kind in kinds if entries(name, kind)}
+    return Finished(golden, read_official(filled(name), golden["depth"]))
+
+
 def read_official(official: Official, golden: Golden) -> Depth:
     """Return the depth of a golden's picture; a field of view in its name is a camera that is known."""
     fov = re.search(r"fovx([\d.]+)", golden.options)
@@ -134,48 +165,50 @@ def read_official(official: Official, golden: Golden) -> Depth:
     return Depth(**read(outputs, Scene(spec, golden.width, golden.height, camera)))
 
 
-def test_the_way_from_picture_to_metres_is_the_official_one(official: Official) -> None:
-    cases = entries(official.name, "depth")
-    assert len(cases) == 3
-    for key, golden in cases.items():
-        depth = read_official(official, golden)
-        mask = entries(official.name, "mask")[key].array
-        assert depth.kind == METRIC
-        assert depth.valid is not None
-        found = depth.valid[::10, ::10]
-        assert (found != mask).sum() <= 2
-        both = found & mask
-        assert both.sum() > 100
-        assert relative_error(depth.values[::10, ::10][both], golden.array[both]) < END_TO_END
-        assert np.isposinf(depth.values[~depth.valid]).all()
+def test_depth_and_mask_are_the_official_ones(finished_picture: Finished) -> None:
+    golden, depth = finished_picture
+    mask = golden["mask"].array
+    assert depth.kind == METRIC
+    assert depth.valid is not None
+    ours = depth.valid[::10, ::10]
+    both = ours & mask
+    assert (ours != mask).sum() <= 2  # an output that is nearly 0
+    assert both.sum() > 100
+    assert relative_error(depth.values[::10, ::10][both], golden["depth"].array[both]) < END_TO_END
+    assert np.isposinf(depth.values[~depth.valid]).all()
 
 
-def test_points_and_camera_are_the_official_ones(official: Official) -> None:
-    for key, golden in entries(official.name, "points").items():
-        depth = read_official(official, golden)
-        fx, _, cx, _, fy, cy = entries(official.name, "intrinsics")[key].array.ravel()[:6]
-        width, height = golden.width, golden.height
-        camera = depth.intrinsics
-        expected = (fx * width, fy * height, cx * width - 0.5, cy * height - 0.5)
-        assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx(expected, rel=END_TO_END)
-        assert camera.source == ("given" if "fovx" in key else "mine")
-        from depthmap.geometry import points
-
-        ours = (points(depth.masked, camera) * np.float32([1, -1, -1]))[::10, ::10]
-        both = np.isfinite(golden.array[..., 2]) & np.isfinite(ours[..., 2])
-        assert relative_error(ours[both], golden.array[both]) < END_TO_END
+def test_the_camera_is_the_official_one(finished_picture: Finished) -> None:
+    golden, depth = finished_picture
+    fx, _, cx, _, fy, cy = golden["intrinsics"].array.ravel()[:6]
+    camera, known = depth.intrinsics, "fovx" in golden["depth"].options
+    expected = (fx * depth.width, fy * depth.height, cx * depth.width - 0.5, cy * depth.height - 0.5)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx(expected, rel=END_TO_END)
+    assert camera.source == ("given" if known else "mine")
+    half = math.hypot(depth.width, depth.height) / 2
+    assert camera.fx / half == pytest.approx(golden["solver"].array[0], rel=TOLERANCE)
 
 
-def test_normals_are_the_official_ones_in_our_axes(official: Official) -> None:
-    cases = entries(official.name, "normal")
-    assert len(cases) == (3 if VARIANTS[official.name].normal else 0)
-    for golden in cases.values():
-        depth = read_official(official, golden)
-        ours = depth.normals()[::10, ::10] * np.float32([1, -1, -1])
-        both = np.isfinite(ours[..., 0]) & golden.array.any(axis=-1)
-        assert both.sum() > 100
-        assert relative_error(ours[both], golden.array[both]) < END_TO_END
-        assert np.isnan(depth.normals()[~depth.valid]).all()
+def test_points_are_the_official_ones_in_our_axes(finished_picture: Finished) -> None:
+    golden, depth = finished_picture
+    ours = (points(depth.masked, depth.intrinsics) * OFFICIAL_AXES)[::10, ::10]
+    theirs = golden["points"].array
+    both = np.isfinite(theirs[..., 2]) & np.isfinite(ours[..., 2])
+    assert both.sum() > 100
+    assert relative_error(ours[both], theirs[both]) < END_TO_END
+
+
+def test_normals_are_the_official_ones_in_our_axes(finished_picture: Finished) -> None:
+    golden, depth = finished_picture
+    if "normal" not in golden:
+        assert depth.model_normals is None
+        return
+    ours = depth.normals()[::10, ::10] * OFFICIAL_AXES
+    theirs = golden["normal"].array
+    both = np.isfinite(ours[..., 0]) & theirs.any(axis=-1)
+    assert both.sum() > 100
+    assert relative_error(ours[both], theirs[both]) < END_TO_END
+    assert np.isnan(depth.normals()[~depth.valid]).all()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -200,9 +233,7 @@ def test_every_parameter_has_a_part_in_the_output(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_what_is_said_of_their_family_is_true_of_each(name: str) -> None:
     family = FAMILIES[name]
-    outputs = VARIANTS[name].build()(
-        torch.empty(2, 3, 42, 70, device="meta"), torch.empty(2, device="meta")
-    )
+    outputs = VARIANTS[name].build()(torch.empty(2, 3, 42, 70, device="meta"), torch.empty(2, device="meta"))
     assert family.multiple == dinov2.PATCH
     assert family.inputs == ("picture", "aspect")
     shapes = {"points": (2, 3, 48, 80), "normal": (2, 3, 48, 80), "mask": (2, 48, 80), "scale": (2,)}

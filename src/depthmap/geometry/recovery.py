@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from .least_squares import least_squares
 
+Float64 = NDArray[np.float64]
+
 SIDE = 64
 """As many rows and columns of the picture are looked at."""
 _TOLERANCE = 1e-3
@@ -48,21 +50,23 @@ def focal_and_shift(
     if seen.sum() < 2:
         return focal or _UNKNOWN[0], _UNKNOWN[1]
     diagonal = math.hypot(width, height)
-    directions = np.meshgrid((2 * columns + 1 - width) / diagonal, (2 * rows + 1 - height) / diagonal)
-    uv = np.concatenate([direction[seen] for direction in directions])
-    xy = np.concatenate([array[place][seen] for array in (x, y)]).astype(np.float64)
-    zz = np.tile(z[place][seen], 2).astype(np.float64)
+    u, v = np.meshgrid((2 * columns + 1 - width) / diagonal, (2 * rows + 1 - height) / diagonal)
+    uv: Float64 = np.concatenate((u[seen], v[seen]))
+    xy, zz = (
+        np.concatenate((a[place][seen], b[place][seen])).astype(np.float64) for a, b in ((x, y), (z, z))
+    )
 
-    def slopes(shift: float) -> tuple[NDArray[np.float64], float]:
+    def projected(shift: float) -> tuple[Float64, float]:
         """Return x / z and y / z, and the focal length that brings them nearest to where they are seen."""
-        slope = xy / (zz + shift)
+        slope: Float64 = xy / (zz + shift)
         return slope, float(slope @ uv / (slope @ slope)) if focal is None else focal
 
-    def residuals(shift: float) -> NDArray[np.float64]:
-        slope, length = slopes(shift)
-        return length * slope - uv
+    def residuals(shift: float) -> Float64:
+        slope, length = projected(shift)
+        return slope * length - uv
 
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a shift that meets a point is no good
+    # A shift that brings a point to the camera divides by 0, and is not taken.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         shift = least_squares(residuals, _TOLERANCE)
-        length = slopes(shift)[1]
+        length = projected(shift)[1]
     return (length, shift) if 0 < length < math.inf else _UNKNOWN

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .dinov2 import PATCH, DinoV2, DinoVariant
 from .layers import Conv2d, ConvTranspose2d, Linear

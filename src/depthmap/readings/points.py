@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def read_points(outputs: Outputs, scene: Scene) -> dict[str, Any]:
     """
     named = dict(zip(scene.spec.family.outputs, outputs, strict=True))
 
-    def maps(output: Sequence[Float32]) -> list[Float32]:
+    def maps(output: Iterable[Float32]) -> list[Float32]:
         return [restore(each, scene.height, scene.width, scene.spec.family.restored) for each in output]
 
     x, y, z = maps(named["points"])
@@ -37,7 +37,7 @@ def read_points(outputs: Outputs, scene: Scene) -> dict[str, Any]:
         y *= z
     valid = (maps([named["mask"]])[0] > 0) & np.isfinite(z)
     half = math.hypot(scene.width, scene.height) / 2
-    focal, shift = focal_and_shift(x, y, z, valid, scene.camera and scene.camera.fx / half)
+    focal, shift = focal_and_shift(x, y, z, valid, scene.camera.fx / half if scene.camera else None)
     z += np.float32(shift)
     valid &= z > 0
     return {
