@@ -19,7 +19,7 @@ from . import formats
 from .cache import ModelCache, Shelf
 from .cache.check import known_layout, set_aside, stamp_of, whole
 from .cache.fetch import download_published, fetch
-from .catalog import EMBEDDED, ModelSpec
+from .catalog import EMBEDDED, ModelSpec, by_accuracy
 from .download import Progress
 from .engines import TORCH_EXTRA
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
@@ -88,8 +88,10 @@ Use = Callable[[ModelSpec, Weights], T]
 
 
 def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
-    """Return the default model, and why it is: ``DEPTHMAP_MODEL``, else the most accurate cached one (in the order
-    of the catalogue), else the embedded one.
+    """Return the default model, and why it is: ``DEPTHMAP_MODEL``, else the most accurate cached one, else the
+    embedded one.
+
+    One that gives metres, or whose licence asks to be accepted, is never the default: see `catalog.by_accuracy`.
 
     Raises
     ------
@@ -99,10 +101,10 @@ def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
     if cache.settings.model:
         return cache.spec(cache.settings.model), "DEPTHMAP_MODEL names it"
     if not cache.settings.disable_cache:
-        for spec in cache.shelf.catalog.values():
-            if not spec.embedded and cache.is_cached(spec.slug):
+        for spec in by_accuracy(cache.shelf.catalog):
+            if cache.is_cached(spec.slug):
                 return spec, "the most accurate model in the cache"
-    return EMBEDDED, "ships with depthmap; no other model is cached"
+    return EMBEDDED, "ships with depthmap; no other model is cached that may be the default"
 
 
 def is_read(settings: Settings, path: Path) -> bool:
