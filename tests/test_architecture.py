@@ -13,7 +13,7 @@ ROOT = Path(depthmap.__file__).parent
 LAYERS = [
     {"errors", "signatures", "families"},
     {"spec", "extras"},
-    {"published"},
+    {"published", "licences"},
     {"catalog"},
     {"settings", "checkpoints"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},

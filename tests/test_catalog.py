@@ -163,3 +163,16 @@ def test_the_embedded_model_fits_its_bounds() -> None:
     path = Path(depthmap.__file__).parent / "embedded" / EMBEDDED.embedded
     assert path.stat().st_size == EMBEDDED.bytes <= 10_000_000
     assert EMBEDDED.parameters <= 5_000_000
+
+
+def test_the_page_of_models_has_what_the_catalogue_has() -> None:
+    from tools.models import PAGE, page
+
+    current = PAGE.read_text(encoding="utf-8")
+    assert page(current) == current, "run: python -m tools.models"
+
+
+def test_the_page_of_models_says_which_is_taken_where_none_is_named() -> None:
+    from tools.models import PAGE
+
+    assert ", ".join(BY_ACCURACY) in " ".join(PAGE.read_text(encoding="utf-8").split())

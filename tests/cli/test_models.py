@@ -12,6 +12,7 @@ import pytest
 
 from cli.conftest import Run
 from depthmap.cache import ModelCache
+from depthmap.catalog import CATALOG, RECOMMENDED
 from support import PHOTO, arrays_of, flip, save_checkpoint, sha256
 
 
@@ -27,6 +28,58 @@ def test_list_names_the_catalogue_and_what_is_cached(run: Run, mine: str) -> Non
     only = run("models", "list", "--format", "h5", "--json").document["models"]
     assert [row["name"] for row in only] == ["mine"]
     assert "DPT_Large" in run("models", "list").out
+
+
+def test_the_list_shows_what_one_has_and_some_of_each_family_and_all_of_them_when_asked(
+    run: Run, mine: str
+) -> None:
+    short, full = run("models", "list"), run("models", "list", "--all")
+    shown, everything = ({line.split(" ")[0] for line in done.out.splitlines()} for done in (short, full))
+    names = {spec.name for spec in CATALOG.values()}
+    assert shown & names == {spec.name for spec in CATALOG.values() if spec.short}
+    assert everything >= names
+    assert mine in shown & everything
+    assert "8 more with --all" in short.err
+    for done in (short, full):
+        assert max(map(len, done.out.splitlines())) <= 80
+        assert next(line for line in done.out.splitlines() if "recommended" in line).startswith(RECOMMENDED)
+        assert next(line for line in done.out.splitlines() if line.startswith("mine ")).endswith("cached")
+
+
+def test_the_list_says_what_a_model_gives_and_which_licence_asks_to_be_accepted(run: Run) -> None:
+    lines = {line.split(" ")[0]: line for line in run("models", "list", "--all").out.splitlines()}
+    assert "metric" in lines["DepthAnythingV2_Metric_Indoor_Small"]
+    assert "relative" in lines["DPT_Large"]
+    assert "~99 MB" in lines["DepthAnythingV1_Small"]  # nobody has published how large it is
+    for spec in CATALOG.values():
+        assert spec.licence_name in lines[spec.name]
+    assert "CC-BY-NC-4.0" in run("models", "list", "--all").err
+    assert "CC-BY-NC-4.0" not in run("models", "list").err
+
+
+def test_json_lists_all_models_with_or_without_all_and_begins_as_it_always_did(run: Run) -> None:
+    short, full = (
+        run(*args, "--json").document for args in (["models", "list"], ["models", "list", "--all"])
+    )
+    assert short == full
+    assert [row["name"] for row in full["models"]] == [spec.name for spec in CATALOG.values()]
+    assert list(full["models"][0])[:10] == [
+        "name", "slug", "status", "formats", "size_mb", "download_mb", "pinned", "parameters", "licence", "about",
+    ]  # fmt: skip
+
+
+def test_a_model_of_ones_own_catalogue_is_in_the_short_list(run: Run, mirror: Path) -> None:
+    assert "\nToy " in run("models", "list").out
+
+
+def test_info_of_a_model_says_what_is_published_of_it(run: Run) -> None:
+    about = run("models", "info", "DepthAnythingV2_Metric_Indoor_Base", "--json").document["published"]
+    assert (about["kind"], about["terms"]) == ("metric depth", "CC-BY-NC-4.0")
+    assert "fine-tuned from weights under CC-BY-NC-4.0" in about["licence"]
+    assert about["terms_url"].startswith("https://creativecommons.org/")
+    said = run("models", "info", "DPT_Large").out
+    assert "δ < 1.25: NYU 91.7 %, KITTI 91.5 %" in said
+    assert CATALOG["dpt_large"].url in said
 
 
 def test_info_has_the_keys_that_users_know(run: Run, mine: str) -> None:

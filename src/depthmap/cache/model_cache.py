@@ -75,6 +75,10 @@ class ModelCache:
         """Return provenance, digests and use of one cached model; see `report.detail`."""
         return report.detail(self.shelf, self._slug(name))
 
+    def published(self, name: str) -> dict[str, Any]:
+        """Return what is known of a model wherever its files are; see `report.published`."""
+        return report.published(self.spec(name))
+
     def stats(self) -> dict[str, Any]:
         """Return totals and health; see `report.stats`."""
         return report.stats(self.shelf)

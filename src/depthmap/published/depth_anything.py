@@ -10,7 +10,7 @@ from ..spec import IMAGENET, ModelSpec
 
 _V2, _METRIC, _V1 = "Depth Anything V2", "Depth Anything V2, metric", "Depth Anything V1"
 GROUPS = {
-    _V2: "finer detail; Small is more accurate than DPT_Large, and quicker",
+    _V2: "finer detail; Small beats DPT_Large, and is quicker",
     _METRIC: "metres, indoors up to 20 m, outdoors up to 80 m",
     _V1: "as accurate as V2, in less detail",
 }
@@ -18,7 +18,7 @@ _HUB = "https://huggingface.co/"
 _MEASURED = "https://github.com/LiheYoung/Depth-Anything"
 _PAPER = "https://arxiv.org/abs/2406.09414"
 _FREE, _NC = "Apache-2.0", "CC-BY-NC-4.0"
-_TUNED = f"{_FREE}; so says its card, but it was fine-tuned from weights under {_NC}"
+_TUNED = f"{_FREE}; by its card, though it was fine-tuned from weights under {_NC}"
 """What is made of such weights cannot give more rights than they do: the stricter licence is asked for."""
 _SIZES = {"small": (24_785_089, 0.46), "base": (97_470_785, 1.24), "large": (335_315_649, 3.82)}
 """By size: the number of parameters, and the work."""
