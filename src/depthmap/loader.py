@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import formats
-from .cache import ModelCache, Shelf
+from .cache import ModelCache, Shelf, consent
 from .cache.check import known_layout, set_aside, stamp_of, whole
 from .cache.fetch import download_published, fetch
 from .catalog import EMBEDDED, ModelSpec, by_accuracy
@@ -149,8 +149,8 @@ def load(
         If there is no such model.
     ModelFileCorrupted
         If the model's files are damaged and a whole one cannot be downloaded.
-    ModelUnavailable, DownloadError
-        If the model is not cached and cannot be downloaded.
+    ModelUnavailable, DownloadError, LicenceNotAccepted
+        If the model is not cached and cannot be downloaded, or not before its licence is accepted.
     MissingExtra
         If torch is not installed.
     """
@@ -265,6 +265,7 @@ def _passing(
     spec: ModelSpec, cache: ModelCache, use: Use[T], progress: Progress | None
 ) -> tuple[T, str, Path]:
     """Download to a temporary file, which is gone as soon as it is mapped."""
+    consent.require(cache.shelf, spec, noted=False)
     with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as directory:
         require_space(Path(directory), spec.bytes)
         path = Path(directory) / spec.path.rsplit("/", 1)[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -325,3 +326,42 @@ def test_a_cache_that_cannot_be_written_is_said_to_be_so(
     done = run(*args)
     assert done.status == 1
     assert done.document["message"].startswith("Cache directory not writable")
+
+
+@pytest.fixture
+def closed(mirror: Path, tmp_path: Path) -> str:
+    """The name of a model whose licence is to be accepted."""
+    path = tmp_path / "catalog.json"
+    (toy,) = json.loads(path.read_text())["models"]
+    path.write_text(json.dumps({"models": [toy | {"licence": "CC-BY-NC-4.0", "terms": "CC-BY-NC-4.0"}]}))
+    return "Toy"
+
+
+@pytest.mark.usefixtures("no_engines")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["models", "download"],
+        ["predict", PHOTO, "-f", "npy", "-o", "out", "-m"],
+        ["setup", "--yes", "--models"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_licence_is_asked_for_once_by_every_command_that_downloads(
+    run: Run, closed: str, command: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run(*command, closed, "--json")
+    assert refused.status in (1, 3)
+    assert "LicenceNotAccepted" in refused.out
+    assert "--accept-licence" in refused.err
+    assert not ModelCache().is_cached("toy")
+    assert "LicenceNotAccepted" not in run(*command, closed, "--accept-licence", "--json").out
+    assert ModelCache().is_cached("toy")
+    assert "DEPTHMAP_ACCEPT" not in os.environ
+    assert "licence accepted" in run("models", "info", closed).out
+
+
+def test_a_rehearsed_download_says_that_a_licence_is_to_be_accepted(run: Run, closed: str) -> None:
+    assert "--accept-licence" in run("models", "download", closed, "--dry-run").err
+    assert "--accept-licence" not in run("models", "download", "DPT_Hybrid", "--dry-run").err

@@ -10,7 +10,7 @@ import click
 from ..errors import CacheBusy, DepthmapError, DigestMismatch, DownloadError, ModelUnavailable
 from ..store.names import TENSOR_FORMATS
 from .output import seconds_text, size_text, table
-from .session import FAILED, SOME_FAILED, Session, complete_model, with_session
+from .session import FAILED, SOME_FAILED, Session, accepting_licences, complete_model, with_session
 
 if TYPE_CHECKING:
     from ..cache import ModelCache
@@ -41,6 +41,7 @@ _ALL = ("MiDaS", "")
     help=f"{' or '.join(TENSOR_FORMATS)}, or both separated by a comma; by default both.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; use the defaults.")
+@accepting_licences
 @with_session
 def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], yes: bool) -> int:
     """Download models and check that they load.
