@@ -1,9 +1,10 @@
 """What happens to a picture before the network, and to the map after it: pure functions on arrays.
 
-The input of every network is made by one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated
+The input of most networks is made by one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated
 borders, no anti-aliasing. That is OpenCV's ``INTER_CUBIC``, with which the official code makes it, and torch's
 ``bicubic`` with ``align_corners=False``, with which MiDaS brings the map to the size of the picture. Other networks
-do that by linear interpolation (`families.RESTORES`). It is done here in NumPy, so that engines without torch share it.
+see pictures resized otherwise (`PREPARED`), or bring maps back by linear interpolation (`families.RESTORES`). It is
+done here in NumPy, so that engines without torch share it.
 """
 
 from __future__ import annotations
