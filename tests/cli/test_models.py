@@ -163,6 +163,13 @@ def test_import_keeps_a_name_that_is_taken_unless_forced(run: Run, mine: str, ti
     assert run(*again, "--force", "--format", "pt").status == 0
 
 
+def test_import_is_told_of_which_kind_a_file_is_in_one_way(run: Run, tiny_checkpoint: Path) -> None:
+    args = ["models", "import", tiny_checkpoint, "--name", "mine"]
+    assert run(*args, "--as", "Depthmap_Tiny", "--network", "depthmap_tiny").status == 2
+    assert run(*args, "--as", "DPT_Large").status == 2
+    assert run(*args, "--as", "depthmap_tiny").status == 0
+
+
 def test_import_refuses_what_it_cannot_use(run: Run, tmp_path: Path) -> None:
     save_checkpoint({"weight": np.zeros(3)}, tmp_path / "other.pt")
     done = run("models", "import", tmp_path / "other.pt", "--name", "other", "--json")
