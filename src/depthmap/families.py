@@ -34,6 +34,16 @@ MIDAS = Family()
 DEPTH_ANYTHING_1 = Family(multiple=14, restored="linear")
 DEPTH_ANYTHING_2 = Family(multiple=14, restored="linear_corners")
 DEPTH_ANYTHING_2_METRIC = DEPTH_ANYTHING_2._replace(kind="metric depth")
+MOGE = Family(
+    multiple=14,
+    prepared="linear_antialiased",
+    restored="linear",
+    inputs=("picture", "aspect"),
+    outputs=("points", "mask", "scale"),
+    reading="points",
+    kind="metric depth",
+)
+MOGE_NORMAL = MOGE._replace(outputs=("points", "normal", "mask", "scale"))
 FAMILIES = {
     f"depth_anything_{version}_{size}": family
     for version, family in (
@@ -43,6 +53,11 @@ FAMILIES = {
         ("v1", DEPTH_ANYTHING_1),
     )
     for size in ("small", "base", "large")
+} | {
+    "moge2_small_normal": MOGE_NORMAL,
+    "moge2_base_normal": MOGE_NORMAL,
+    "moge2_large_normal": MOGE_NORMAL,
+    "moge2_large": MOGE,
 }
 """By network; those that are not here are MiDaS's."""
 
