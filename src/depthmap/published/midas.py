@@ -48,6 +48,7 @@ MODELS = (
         short=True,
         accuracy="δ < 1.25: NYU 91.3 %, KITTI 88.4 %",
         accuracy_source=_README,
+        work=0.49,  # by its operations
     ),
     ModelSpec(
         "MiDaS",
