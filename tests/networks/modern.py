@@ -35,12 +35,14 @@ def layout(keys: str) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape, _ in synthetic.layout(keys)}
 
 
-def state(keys: str, unused: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return a synthetic checkpoint without what inference never reads."""
+def state(keys: str, unused: tuple[str, ...], prefix: str = "") -> dict[str, Tensor]:
+    """Return a synthetic checkpoint without what inference never reads, and without the prefix of all its names."""
     return {
-        name: torch.from_numpy(np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
+        name.removeprefix(prefix): torch.from_numpy(
+            np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape)
+        )
         for name, shape, dtype in synthetic.layout(keys)
-        if not name.startswith(unused)
+        if not name.removeprefix(prefix).startswith(unused)
     }
 
 
