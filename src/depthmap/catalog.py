@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import UnknownModel, UsageError
+from .families import Family, family_of
 
 RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -20,47 +21,12 @@ _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
 RESIZES = ("minimal", "upper_bound", "lower_bound", "area")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
-RESTORES = ("cubic", "linear", "linear_corners")
-"""How a map is brought to the size of the picture: ``"linear"`` lets the borders of both coincide, as torch does
-without ``align_corners``, and ``"linear_corners"`` the centres of the outermost pixels, as it does with them."""
 SIZES = (32, 1536)
 """The least and the greatest longer side, in pixels, at which a network may be asked to see pictures.
 
 A transformer's memory grows with the fourth power of it: for a square at the greatest, the scores of one attention of
 DPT_Large are 5.4 GB, and an engine may hold them twice.
 """
-
-
-class Sight(NamedTuple):
-    """What follows from a network alone of how pictures come to it, and of the maps that it makes of them."""
-
-    multiple: int = 32
-    """Sides of its input are multiples of this."""
-    restored: str = "cubic"
-    """One of `RESTORES`."""
-    kind: str = "relative inverse depth"
-    """One of `depth.KINDS`."""
-
-
-_MIDAS = Sight()
-_CORNERS = Sight(14, "linear_corners")
-_METRES = _CORNERS._replace(kind="metric depth")
-SIGHTS = {
-    f"depth_anything_{version}_{size}": sight
-    for version, sight in (
-        ("v2", _CORNERS),
-        ("v2_indoor", _METRES),
-        ("v2_outdoor", _METRES),
-        ("v1", Sight(14, "linear")),
-    )
-    for size in ("small", "base", "large")
-}
-"""By network, where it is not MiDaS's."""
-
-
-def sight_of(network: str) -> Sight:
-    """Return how a network sees."""
-    return SIGHTS.get(network, _MIDAS)
 
 
 _MIT = "MIT"
@@ -111,19 +77,14 @@ class ModelSpec:
         return self.base + self.path if self.path else ""
 
     @property
-    def multiple(self) -> int:
-        """The network's input has sides that are multiples of this, in pixels."""
-        return sight_of(self.network).multiple
-
-    @property
-    def restored(self) -> str:
-        """How the network's output is brought to the size of the picture: one of `RESTORES`."""
-        return sight_of(self.network).restored
+    def family(self) -> Family:
+        """How pictures come to the network, and what its outputs are."""
+        return family_of(self.network)
 
     @property
     def kind(self) -> str:
         """What the network's numbers are: one of `depth.KINDS`."""
-        return sight_of(self.network).kind
+        return self.family.kind
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 import depthmap
 from depthmap import formats, networks
 from depthmap.cache.compiling import artefact
-from depthmap.catalog import CATALOG, EMBEDDED, SIGHTS
+from depthmap.catalog import CATALOG, EMBEDDED
 from depthmap.engines import ENGINES
 from depthmap.engines.artefact import GRAPHS, bind, graph_of, properties_of, weights_id
 from depthmap.errors import UnrecognisedFile
+from depthmap.families import FAMILIES
 from depthmap.store import digest_file
 
 SHIPPED = Path(depthmap.__file__).parent / "embedded" / EMBEDDED.embedded
@@ -109,7 +110,7 @@ def test_the_embedded_model_is_at_most_10_mb_with_its_artefact() -> None:
 
 
 # Of networks that are alike in code and differ in numbers, one of each kind.
-EXPORTED = [n for n in networks.NETWORKS if n not in SIGHTS or n.endswith("small")]
+EXPORTED = [n for n in networks.NETWORKS if n not in FAMILIES or n.endswith("small")]
 
 
 @pytest.mark.slow  # torch's exporter takes half a minute
@@ -122,4 +123,4 @@ def test_the_graphs_in_the_package_are_those_of_the_networks(network: str, tmp_p
 
 def test_every_model_of_the_catalogue_has_a_network_with_a_graph() -> None:
     listed = {spec.network for spec in CATALOG.values()}
-    assert set(networks.NETWORKS) - set(SIGHTS) <= listed <= set(networks.NETWORKS)
+    assert set(networks.NETWORKS) - set(FAMILIES) <= listed <= set(networks.NETWORKS)
