@@ -13,7 +13,7 @@ ROOT = Path(depthmap.__file__).parent
 LAYERS = [
     {"errors", "signatures", "families"},
     {"catalog", "extras"},
-    {"settings", "checkpoints"},
+    {"settings", "checkpoints", "areas"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},
     {"images", "geometry", "known_points"},

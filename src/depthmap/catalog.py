@@ -225,8 +225,9 @@ EMBEDDED = CATALOG["depthmap_tiny"]
 def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the first model of a network, for how it prepares pictures."""
     found = next((spec for spec in catalog.values() if spec.network == network), None)
-    # Depth Anything, of which the catalogue has no model
-    return found or ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
+    # Depth Anything 3 and its forerunners, of which the catalogue has no model
+    size, resize = (504, "upper_bound") if network.startswith("da3_") else (518, "lower_bound")
+    return found or ModelSpec(network, network, size, resize, *_IMAGENET)
 
 
 def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:

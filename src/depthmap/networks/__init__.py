@@ -21,7 +21,7 @@ from ..checkpoints import (
     unused,
 )
 from ..errors import UsageError
-from . import depth_anything, dpt, midas
+from . import depth_anything, depth_anything_3, dpt, midas
 
 __all__ = [
     "NETWORKS",
@@ -37,8 +37,18 @@ __all__ = [
     "unused_prefixes",
 ]
 
-Variant = dpt.DptVariant | midas.MidasVariant | depth_anything.DepthAnythingVariant
-_VARIANTS: dict[str, Variant] = {**dpt.VARIANTS, **midas.VARIANTS, **depth_anything.VARIANTS}
+Variant = (
+    dpt.DptVariant
+    | midas.MidasVariant
+    | depth_anything.DepthAnythingVariant
+    | depth_anything_3.DepthAnything3Variant
+)
+_VARIANTS: dict[str, Variant] = {
+    **dpt.VARIANTS,
+    **midas.VARIANTS,
+    **depth_anything.VARIANTS,
+    **depth_anything_3.VARIANTS,
+}
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)
 """The names that :func:`build` knows."""
 

@@ -80,7 +80,7 @@ def _depth(arrays: dict[str, Any]) -> Depth:
         arrays["values"],
         facts["kind"],
         arrays.get("valid"),
-        Camera.from_dict(camera) if camera["source"] != "assumed" else None,
+        None if (seen := Camera.from_dict(camera)).is_assumed else seen,
         Calibration.from_dict(calibration) if calibration else None,
         facts["model"],
         facts["sha256"],
@@ -88,4 +88,5 @@ def _depth(arrays: dict[str, Any]) -> Depth:
         facts["source"],
         facts["picture"]["name"],
         arrays.get("pixels"),
+        bool(facts.get("per_focal")),
     )
