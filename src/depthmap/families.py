@@ -48,6 +48,16 @@ DEPTH_ANYTHING_3 = Family(
 )
 DEPTH_ANYTHING_3_SKY = DEPTH_ANYTHING_3._replace(outputs=("depth", "sky"), reading="sky")
 DEPTH_ANYTHING_3_METRIC = DEPTH_ANYTHING_3_SKY._replace(reading="metric_sky", kind="metric depth")
+MOGE = Family(
+    multiple=14,
+    prepared="linear_antialiased",
+    restored="linear",
+    inputs=("picture", "aspect"),
+    outputs=("points", "mask", "scale"),
+    reading="points",
+    kind="metric depth",
+)
+MOGE_NORMAL = MOGE._replace(outputs=("points", "normal", "mask", "scale"))
 FAMILIES = {
     f"depth_anything_{version}_{size}": family
     for version, family in (
@@ -62,6 +72,10 @@ FAMILIES = {
     "da3_base": DEPTH_ANYTHING_3,
     "da3_mono_large": DEPTH_ANYTHING_3_SKY,
     "da3_metric_large": DEPTH_ANYTHING_3_METRIC,
+    "moge2_small_normal": MOGE_NORMAL,
+    "moge2_base_normal": MOGE_NORMAL,
+    "moge2_large_normal": MOGE_NORMAL,
+    "moge2_large": MOGE,
 }
 """By network; those that are not here are MiDaS's."""
 

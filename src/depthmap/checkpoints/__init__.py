@@ -22,8 +22,12 @@ _SHARED = {
     for version in ("v2", "v2_indoor", "v2_outdoor", "v1")
     for size in ("small", "base", "large")
 } | {"da3_mono_large": "da3_large", "da3_metric_large": "da3_large"}
-_MIDAS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny")
-NETWORKS = (*_MIDAS, *_SHARED, "da3_small", "da3_base")
+NETWORKS = (
+    *("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny"),
+    *_SHARED,
+    *("da3_small", "da3_base"),
+    *("moge2_small_normal", "moge2_base_normal", "moge2_large_normal", "moge2_large"),
+)
 """The networks whose tensors are known."""
 Shape = tuple[int, ...]
 _REMEDY = "Check that the file is the checkpoint of this model, complete and not converted."

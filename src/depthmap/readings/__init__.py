@@ -15,6 +15,7 @@ from ..camera import Camera
 from ..catalog import ModelSpec
 from ..transforms import restore
 from . import depth_anything_3
+from .points import read_points
 
 Outputs = Sequence[NDArray[np.float32]]
 """What a network gives for one picture, in the order of `families.Family.outputs`."""
@@ -45,6 +46,7 @@ def _map(outputs: Outputs, scene: Scene) -> dict[str, Any]:
 
 READINGS: dict[str, Reading] = {
     "map": _map,
+    "points": read_points,
     "camera": depth_anything_3.with_camera,
     "sky": depth_anything_3.with_sky,
     "metric_sky": depth_anything_3.metric_with_sky,
