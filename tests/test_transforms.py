@@ -97,9 +97,14 @@ def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
     assert network_size(width, height, EMBEDDED) == expected
 
 
-@pytest.mark.parametrize("rule", RESIZES)
+@pytest.mark.parametrize("rule", sorted({*RESIZES} - {"square"}))
 def test_a_picture_of_the_networks_own_size_stays_as_it_is_by_every_rule(rule: str) -> None:
     assert network_size(352, 256, replace(EMBEDDED, resize=rule)) == (352, 256)
+
+
+@pytest.mark.parametrize(("width", "height"), [(352, 256), (1, 1), (10_000, 7), (384, 384)])
+def test_a_network_of_squares_sees_every_picture_as_one(width: int, height: int) -> None:
+    assert network_size(width, height, replace(EMBEDDED, resize="square", input_size=384)) == (384, 384)
 
 
 @untimed

@@ -18,7 +18,7 @@ RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
-RESIZES = ("minimal", "upper_bound", "area")
+RESIZES = ("minimal", "upper_bound", "area", "square")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
 SIZES = (32, 1536)
 """The least and the greatest longer side, in pixels, at which a network may be asked to see pictures.
@@ -36,8 +36,9 @@ class ModelSpec:
 
     ``mean`` and ``std`` apply to RGB in [0, 1]; ``input_size`` is in pixels; ``resize`` is ``"minimal"`` (both
     sides scaled by whichever axis' scale is closer to 1), ``"upper_bound"`` (the longer side becomes
-    ``input_size``) or ``"area"`` (as many pixels as a picture of 4:3 with a longer side of ``input_size``:
-    what is wider than that loses no height). ``sha256`` and ``bytes`` are those of the published ``.pt`` file,
+    ``input_size``), ``"area"`` (as many pixels as a picture of 4:3 with a longer side of ``input_size``:
+    what is wider than that loses no height) or ``"square"`` (both sides become ``input_size``: the aspect is not
+    kept). ``sha256`` and ``bytes`` are those of the published ``.pt`` file,
     empty and 0 when unknown.
     """
 

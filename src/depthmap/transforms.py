@@ -67,7 +67,7 @@ def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
 def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """Return the size at which a network sees a picture.
 
-    The aspect is kept but for the rounding of each side to a multiple of 32, half to even.
+    The aspect is kept but for the rounding of each side to a multiple of 32, half to even; not by the rule "square".
 
     Parameters
     ----------
@@ -92,6 +92,8 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """
     if width < 1 or height < 1:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
+    if spec.resize == "square":  # the only rule by which the sides are not scaled alike
+        return (_multiple(spec.input_size, None),) * 2
     scale = _SCALE[spec.resize](spec.input_size, width, height)
     # area: a picture so thin that one side is rounded up to 32 shall not have more pixels for it
     bounds = {"upper_bound": spec.input_size, "area": _area(spec.input_size) // MULTIPLE}

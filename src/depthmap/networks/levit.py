@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .layers import BatchNorm1d, BatchNorm2d, Conv2d, Linear, empty_parameter
 from .positions import differences, looked_up, pairs
@@ -28,7 +26,7 @@ class LevitVariant:
     size: int
     """Pixels along one side of the picture."""
     stem: tuple[int, ...]
-    """Channels after each convolution of the stem, which halves the resolution; the last are those of the first stage."""
+    """Channels after each convolution of the stem, which halves the resolution; the last are the first stage's."""
     widths: tuple[int, ...]
     heads: tuple[int, ...]
     depths: tuple[int, ...]
@@ -41,6 +39,11 @@ class LevitVariant:
         """Tokens along one side of the grid of each stage: each has half of the one before, rounded up."""
         first = self.size >> len(self.stem)
         return tuple(-(-first // 2**stage) for stage in range(len(self.widths)))
+
+    @property
+    def subsampling(self) -> tuple[int, ...]:
+        """The blocks that begin a stage by leaving tokens out; a perceptron follows each, as each attention."""
+        return tuple(2 * (sum(self.depths[:stage]) + stage - 1) for stage in range(1, len(self.widths)))
 
 
 class ConvNorm(nn.Sequential):
@@ -74,7 +77,7 @@ class Attending(nn.Module):
         self.heads, self.side, self.step = heads, side, step
         self.attention_biases = empty_parameter(heads, side**2)
 
-    def split(self, x: Tensor) -> Tensor:
+    def by_head(self, x: Tensor) -> Tensor:
         """Map tokens (N, T, C) to (N, heads, T, C / heads)."""
         return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
@@ -82,7 +85,10 @@ class Attending(nn.Module):
         """Map queries, keys and values, each (N, heads, T, C), to tokens (N, T, heads · C)."""
         distance = differences(self.side, q.device, self.step).abs()
         bias = looked_up(self.attention_biases, pairs(distance * self.side, distance))
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+        # In the published order: fused attention rounds otherwise, which the weights of our reference magnify to
+        # 0.4 % of the output, and for 196 tokens it is no quicker.
+        scores: Tensor = q @ k.transpose(2, 3) * KEY**-0.5 + bias
+        x = scores.softmax(dim=-1) @ v
         return x.transpose(1, 2).flatten(2)
 
 
@@ -96,7 +102,8 @@ class Attention(Attending):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (N, side², C) to the same shape."""
-        q, k, v = self.split(self.qkv(x)).split((KEY, KEY, 2 * KEY), dim=3)
+        qkv = self.by_head(self.qkv(x))
+        q, k, v = qkv[..., :KEY], qkv[..., KEY : 2 * KEY], qkv[..., 2 * KEY :]
         return self.proj(self.attend(q, k, v))  # type: ignore[no-any-return]  # torch types a module's call as Any
 
 
@@ -125,8 +132,9 @@ class AttentionSubsample(Attending):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (N, side², C) to (N, ⌈side / 2⌉², C')."""
-        k, v = self.split(self.kv(x)).split((KEY, 4 * KEY), dim=3)
-        return self.proj(self.attend(self.split(self.q(x)), k, v))  # type: ignore[no-any-return]  # torch types a call as Any
+        kv = self.by_head(self.kv(x))
+        x = self.attend(self.by_head(self.q(x)), kv[..., :KEY], kv[..., KEY:])
+        return self.proj(x)  # type: ignore[no-any-return]  # torch types a call as Any
 
 
 class Residual(nn.Module):
@@ -143,9 +151,7 @@ class Residual(nn.Module):
 
 def perceptron(width: int) -> Residual:
     """Return two linear layers with a hard swish between them, and the input added."""
-    return Residual(
-        nn.Sequential(LinearNorm(width, 2 * width), nn.Hardswish(), LinearNorm(2 * width, width))
-    )
+    return Residual(nn.Sequential(LinearNorm(width, 2 * width), nn.Hardswish(), LinearNorm(2 * width, width)))
 
 
 class Levit(nn.Module):
@@ -175,7 +181,5 @@ class Levit(nn.Module):
             x = block(x)
             if number in self.hooks:
                 tokens.append(x)
-        return [
-            torch.unflatten(t.transpose(1, 2), 2, (side, side))
-            for t, side in zip(tokens, self.sides, strict=True)
-        ]
+        sized = zip(tokens, self.sides, strict=True)
+        return [t.transpose(1, 2).reshape(t.shape[0], t.shape[2], side, side) for t, side in sized]

@@ -52,9 +52,7 @@ class Encoder(nn.Module):
 def _beit(variant: BeitVariant, channels: tuple[int, int, int, int]) -> DptVariant:
     # the indices follow from the size of the picture; the published ones are for one size
     indices = (f"{_MODEL}blocks.{n}.attn.relative_position_index" for n in range(variant.depth))
-    return DptVariant(
-        variant, channels, unused=(f"{_MODEL}fc_norm.", f"{_MODEL}head.", *indices, UNUSED)
-    )
+    return DptVariant(variant, channels, unused=(f"{_MODEL}fc_norm.", f"{_MODEL}head.", *indices, UNUSED))
 
 
 def _swin2(variant: Swin2Variant) -> SquareVariant:
@@ -65,6 +63,7 @@ def _swin2(variant: Swin2Variant) -> SquareVariant:
     masks = (
         f"{_MODEL}layers.{stage}.blocks.{number}.attn_mask"
         for stage, depth in enumerate(variant.depths)
+        if variant.stage(stage).windows > 1
         for number in range(1, depth, 2)
     )
     return SquareVariant(
@@ -87,7 +86,10 @@ def _levit(variant: LevitVariant) -> SquareVariant:
     )
     built = variant.hooks[-1] + 1
     # the indices follow from the size of the picture
-    indices = (f"{_MODEL}blocks.{n}.{m}attention_bias_idxs" for n in range(built) for m in ("", "m."))
+    indices = (
+        f"{_MODEL}blocks.{n}.{'' if n in variant.subsampling else 'm.'}attention_bias_idxs"
+        for n in range(0, built, 2)
+    )
     rest = (f"{_MODEL}blocks.{n}.m." for n in range(built, 28))
     heads = (f"{_MODEL}head.", f"{_MODEL}head_dist.")
     return SquareVariant(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def differences(count: int, device: torch.device, step: int = 1) -> Tensor:
-    """Return how far each ``step``-th of ``count`` positions on an axis is after each position, (count / step, count)."""
+    """Return how far each ``step``-th of ``count`` positions is after each position, (⌈count / step⌉, count)."""
     position = torch.arange(count, device=device)
     return position[::step, None] - position
 

@@ -197,6 +197,11 @@ class Layer(nn.Module):
         self.blocks = nn.Sequential(*(block for pair in zip(plain, shifted, strict=True) for block in pair))
         self.downsample = None if last else PatchMerging(stage.width)
 
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map tokens (N, S, S, C) to tokens of the same shape, and to those with which the next stage begins."""
+        x = self.blocks(x)
+        return x, x if self.downsample is None else self.downsample(x)
+
 
 class Swin2(nn.Module):
     """The transformer up to the last block of its last stage."""
@@ -214,7 +219,6 @@ class Swin2(nn.Module):
         x = self.patch_embed(x)
         features = []
         for layer in self.layers:
-            x = layer.blocks(x)
-            features.append(x.permute(0, 3, 1, 2))
-            x = x if layer.downsample is None else layer.downsample(x)
+            tokens, x = layer(x)
+            features.append(tokens.permute(0, 3, 1, 2))
         return features
