@@ -54,11 +54,15 @@ def simplify(model: ir.Model) -> None:
         graph.inputs.append(value)
     graph.initializers.clear()
     for node in graph:
-        if node.op_type == "CastLike":  # all floats of a network are float32
+        if (
+            node.op_type == "CastLike"
+        ):  # all floats of a network are float32; else it is like a constant, as in a range
+            like = ir.convenience.get_const_tensor(node.inputs[1]) if node.inputs[1] else None
+            kind = ir.DataType.FLOAT if like is None else like.dtype
             node.op_type = "Cast"
             node.replace_input_with(1, None)
             node.resize_inputs(1)
-            node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT)
+            node.attributes["to"] = ir.AttrInt64("to", kind)
     _optimize(model)
     for node in list(graph):
         if node.op_type == "MatMul":

@@ -103,7 +103,8 @@ class WindowAttention(nn.Module):
         scale = self.logit_scale.clamp(max=math.log(SHARPEST)).exp()
         q, k = F.normalize(q, dim=-1) * scale, F.normalize(k, dim=-1)
         bias = self._bias() if mask is None else self._bias() + mask[:, None]
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)
+        # torch's fused attention has no form for five dimensions: it would do the same, and cannot be exported
+        x = (q @ k.transpose(-2, -1) + bias).softmax(dim=-1) @ v
         return self.proj(x.transpose(2, 3).flatten(3))  # type: ignore[no-any-return]  # torch types a call as Any
 
     def _bias(self) -> Tensor:
