@@ -54,11 +54,8 @@ def simplify(model: ir.Model) -> None:
         graph.inputs.append(value)
     graph.initializers.clear()
     for node in graph:
-        if (
-            node.op_type == "CastLike"
-        ):  # all floats of a network are float32; else it is like a constant, as in a range
-            like = ir.convenience.get_const_tensor(node.inputs[1]) if node.inputs[1] else None
-            kind = ir.DataType.FLOAT if like is None else like.dtype
+        if node.op_type == "CastLike":
+            kind = _kind(node)
             node.op_type = "Cast"
             node.replace_input_with(1, None)
             node.resize_inputs(1)
@@ -70,6 +67,15 @@ def simplify(model: ir.Model) -> None:
     CommonSubexpressionEliminationPass()(model)
     RemoveUnusedNodesPass()(model)
     _optimize(model)
+
+
+def _kind(cast: ir.Node) -> ir.DataType:
+    """Return what a CastLike casts to: all floats of a network are float32, and a range up to a size is of integers."""
+    like = ir.convenience.get_const_tensor(cast.inputs[1]) if cast.inputs[1] else None
+    if like is not None:
+        return like.dtype
+    in_range = any(use.node.op_type == "Range" for use in cast.outputs[0].uses())
+    return ir.DataType.INT64 if in_range else ir.DataType.FLOAT
 
 
 def _optimize(model: ir.Model) -> None:
