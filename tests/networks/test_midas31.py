@@ -177,3 +177,15 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one(filled: Filled) -> None
     tolerance = OTHERWISE_ROUNDED if filled.name == "dpt_levit_224" else NETWORK
     assert relative_error(filled.run(pictures), singles) < tolerance
     assert relative_error(singles[0], singles[1]) > tolerance
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filled", ["dpt_beit_base_384"], indirect=True)
+def test_export_can_leave_the_sizes_open_where_they_are_not_fixed(filled: Filled) -> None:
+    sides = {2: 32 * torch.export.Dim("h", max=64), 3: 32 * torch.export.Dim("w", max=64)}
+    example = torch.from_numpy(filled.modern.network_input(64, 96))
+    with torch.no_grad():
+        program = torch.export.export(filled.module, (example,), dynamic_shapes={"x": sides})
+        other = filled.modern.network_input(96, 128)
+        exported = program.module()(torch.from_numpy(other)).numpy()
+    assert relative_error(exported, filled.run(other)) < NETWORK

@@ -65,12 +65,12 @@ class Attention(nn.Module):
         return self.proj(x.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # torch types a call as Any
 
     def _table(self, height: int, width: int) -> Tensor:
-        """Return the table for a grid of tokens, (heads, entries)."""
+        """Return the table for a grid of tokens, (heads, entries), those of the class token first."""
         table = self.relative_position_bias_table.T
         grid = table[None, :, :-OF_CLASS].reshape(1, self.heads, self.side, self.side)
         size = (2 * height - 1, 2 * width - 1)
         grid = F.interpolate(grid, size=size, mode="bilinear", align_corners=False)
-        return torch.cat((grid[0].flatten(1), table[:, -OF_CLASS:]), dim=1)
+        return torch.cat((table[:, -OF_CLASS:], grid[0].flatten(1)), dim=1)
 
 
 class Block(nn.Module):
@@ -122,9 +122,9 @@ class Beit(nn.Module):
 def _index(height: int, width: int, device: torch.device) -> Tensor:
     """Return where in a table each bias of attention lies, the class token first: (1 + T, 1 + T).
 
-    The published files hold it for one size, 8 MB a block; it follows from the size.
+    The published files hold it for one size, 8 MB a block; it follows from the size. What is padded with are plain
+    numbers, because an exporter would keep one that depends on the size as it is for its example.
     """
-    entries = (2 * height - 1) * (2 * width - 1)
-    index = F.pad(table_index(height, width, device), (1, 0, 0, 0), value=entries + 1)
-    index = F.pad(index, (0, 0, 1, 0), value=entries)
-    return torch.cat((F.pad(index[:1, 1:], (1, 0), value=entries + 2), index[1:]))
+    index = F.pad(table_index(height, width, device) + OF_CLASS, (1, 0, 0, 0), value=1)
+    index = F.pad(index, (0, 0, 1, 0), value=0)
+    return torch.cat((F.pad(index[:1, 1:], (1, 0), value=2), index[1:]))
