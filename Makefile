@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)-core
 PIP := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # processes that share the tests
-WORKERS ?= 2
+WORKERS ?= 3
 # seconds that `make fuzz` gives each parser
 FUZZ_SECONDS ?= 60
 TESTS = -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0

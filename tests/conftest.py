@@ -21,7 +21,7 @@ from support import GOLDENS, FileServer, save_checkpoint
 
 CORE = (
     "batch", "cli", "fetching", "inspection", "web",
-    "cache/test_adopt.py", "cache/test_budget.py", "cache/test_tidying.py", "cache/test_uncompiled.py",
+    "cache/test_adopt.py", "cache/test_budget.py", "cache/test_tidying.py",
     "test_end_to_end.py", "test_old_names.py", "test_without_torch.py",
 )  # fmt: skip
 """What is tested in an environment without torch: marked ``core``."""
@@ -35,10 +35,9 @@ def _is_core(path: Path) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Without torch, collect nothing else."""
-    if find_spec("torch") or collection_path.is_dir():
-        return None
-    return not _is_core(collection_path) or None
+    """Without torch, collect nothing else, and do not look into folders without a core test."""
+    holds_core = any((Path(__file__).parent / part).is_relative_to(collection_path) for part in CORE)
+    return None if find_spec("torch") or holds_core or _is_core(collection_path) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

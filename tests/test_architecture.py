@@ -21,6 +21,7 @@ LAYERS = [
     {"download"},
     {"cache"},
     {"loader"},
+    {"plain"},
     {"opener"},
     {"estimator", "outputs"},
     {"batch", "inspection"},

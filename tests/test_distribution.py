@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import depthmap
+from depthmap.checkpoints import NETWORKS
 from support import PHOTO
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) ->
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {"depthmap/py.typed", "depthmap/embedded/depthmap_tiny.pt"} <= files
-    assert sum(file.startswith("depthmap/engines/graphs/") for file in files) == 5
+    assert sum(file.startswith("depthmap/engines/graphs/") for file in files) == len(NETWORKS)
     about = f"depthmap-{depthmap.__version__}.dist-info/"
     with zipfile.ZipFile(built["wheel"]) as wheel:
         assert {name for name in wheel.namelist() if not name.startswith(about)} == files

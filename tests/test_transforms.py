@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, ModelSpec
+from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, RESTORES, SIZES, ModelSpec
 from depthmap.errors import UsageError
-from depthmap.transforms import network_size, prepare, resize_cubic, restore
+from depthmap.transforms import at_size, network_size, prepare, resize_cubic, restore, rounded_size
 from support import GOLDENS
 
 TOLERANCE = 1e-4
@@ -99,7 +99,48 @@ def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
 
 @pytest.mark.parametrize("rule", sorted({*RESIZES} - {"square"}))
 def test_a_picture_of_the_networks_own_size_stays_as_it_is_by_every_rule(rule: str) -> None:
-    assert network_size(352, 256, replace(EMBEDDED, resize=rule)) == (352, 256)
+    size = 256 if rule == "lower_bound" else 352
+    assert network_size(352, 256, replace(EMBEDDED, resize=rule, input_size=size)) == (352, 256)
+
+
+ANYTHING = replace(
+    CATALOG["midas"], name="Anything", network="depth_anything_v2_small", input_size=518, resize="lower_bound"
+)
+"""How Depth Anything sees pictures."""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "expected"),
+    [
+        (640, 480, 518, (686, 518)),
+        (480, 640, 518, (518, 686)),
+        (480, 270, 266, (476, 266)),
+        (518, 518, 518, (518, 518)),
+        (1242, 375, 518, (1722, 518)),
+        (301, 97, 518, (1610, 518)),
+        (1000, 200, 518, (2072, 420)),
+        (200, 1000, 518, (420, 2072)),
+        (10_000, 1, 518, (2072, 14)),
+        (300, 200, 510, (770, 518)),
+    ],
+)
+def test_by_the_lower_bound_the_shorter_side_is_the_size_and_no_picture_becomes_huge(
+    width: int, height: int, size: int, expected: tuple[int, int]
+) -> None:
+    assert network_size(width, height, replace(ANYTHING, input_size=size)) == expected
+
+
+@untimed
+@given(width=sides, height=sides, size=st.integers(*SIZES))
+def test_by_the_lower_bound_sides_are_multiples_of_14_up_to_four_times_the_size(
+    width: int, height: int, size: int
+) -> None:
+    seen = network_size(width, height, replace(ANYTHING, input_size=size))
+    assert all(side % 14 == 0 and 14 <= side <= max(4 * size, 14) for side in seen)
+    assert min(seen) >= size or max(seen) > 4 * size - 14
+    longer = max(network_size(width, height, at_size(ANYTHING, size)))
+    assert longer % 14 == 0
+    assert abs(longer - size) <= 10
 
 
 @pytest.mark.parametrize(("width", "height"), [(352, 256), (1, 1), (10_000, 7), (384, 384)])
@@ -155,6 +196,31 @@ def test_resizing_is_torchs_bicubic(seed: int, height: int, width: int, h: int, 
     planes = torch.from_numpy(array).permute(2, 0, 1)[None]
     expected = F.interpolate(planes, (h, w), mode="bicubic", align_corners=False)[0].permute(1, 2, 0)
     np.testing.assert_allclose(resize_cubic(array, h, w), expected.numpy(), atol=TOLERANCE)
+
+
+@untimed
+@given(seed=seeds, height=small_sides, width=small_sides, h=small_sides, w=small_sides)
+@pytest.mark.parametrize("how", RESTORES)
+def test_each_way_to_restore_is_one_of_torchs(
+    how: str, seed: int, height: int, width: int, h: int, w: int
+) -> None:
+    array = noise(seed, height, width)
+    mode, corners = {
+        "cubic": ("bicubic", False),
+        "linear": ("bilinear", False),
+        "linear_corners": ("bilinear", True),
+    }[how]
+    plane = torch.from_numpy(array)[None, None]
+    expected = F.interpolate(plane, (h, w), mode=mode, align_corners=corners)[0, 0]
+    ours = restore(array, h, w, how)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, expected.numpy(), atol=1e-5 if "linear" in how else TOLERANCE)
+
+
+def test_a_size_is_rounded_to_the_networks_multiple() -> None:
+    assert [rounded_size(size, 32) for size in (32, 500, 1536)] == [32, 512, 1536]
+    assert [rounded_size(size, 14) for size in (32, 500, 1536)] == [28, 504, 1526]
+    assert (at_size(ANYTHING, 500).input_size, at_size(EMBEDDED, 500).input_size) == (504, 512)
 
 
 @untimed

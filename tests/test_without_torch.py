@@ -83,7 +83,7 @@ def test_a_network_as_a_torch_module_names_the_extra() -> None:
         depthmap.load("Depthmap_Tiny", ModelCache())
 
 
-def test_the_command_line_names_the_extra_before_it_reads_a_picture(run: Run) -> None:  # noqa: F811
+def test_the_command_line_names_the_extra_before_it_reads_a_picture(run: Run) -> None:  # noqa: F811  # it is the fixture
     done = run("predict", PHOTO, "--engine", "torch")
     assert done.status == 1
     assert "depthmap[torch]" in done.err
@@ -114,7 +114,7 @@ def test_an_engine_that_is_not_sound_on_the_embedded_model_compiles_nothing(
     parity.require_sound.cache_clear()
 
 
-def test_every_command_is_there_without_torch(run: Run, mine: str, tmp_path: Path) -> None:  # noqa: F811
+def test_every_command_is_there_without_torch(run: Run, mine: str, tmp_path: Path) -> None:  # noqa: F811  # it is the fixture
     for command in (
         ("models", "verify"),
         ("models", "repair", "--model", mine),

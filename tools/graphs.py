@@ -18,6 +18,7 @@ import torch
 from onnx_ir.passes.common import CommonSubexpressionEliminationPass, RemoveUnusedNodesPass
 from onnxscript import optimizer
 
+from depthmap.catalog import sight_of
 from depthmap.engines.artefact import GRAPHS
 from depthmap.networks import NETWORKS, build
 
@@ -26,13 +27,16 @@ SMALL = 4096
 
 
 def exported(network: str) -> ir.Model:
-    """Return the network as exported by torch, for any number of pictures and sides that are multiples of 32."""
+    """Return the network as exported by torch, for any number of pictures, and for sides that are its multiples."""
+    multiple = sight_of(network).multiple
     sizes = {axis: torch.export.Dim(name, min=2, max=4096) for axis, name in ((2, "rows"), (3, "columns"))}
     program = torch.onnx.export(
         build(network),
-        (torch.empty(2, 3, 256, 192, device="meta"),),
+        (torch.empty(2, 3, 8 * multiple, 6 * multiple, device="meta"),),
         dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("n", min=1, max=4096)} | {a: 32 * d for a, d in sizes.items()},),
+        dynamic_shapes=(
+            {0: torch.export.Dim("n", min=1, max=4096)} | {a: multiple * d for a, d in sizes.items()},
+        ),
         input_names=["picture"],
         output_names=["inverse_depth"],
         optimize=False,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from depthmap.checkpoints import FOLDER, dumps
-from depthmap.networks import NETWORKS, build, unused_prefixes
+from depthmap.checkpoints import FOLDER, distinct, dumps, layout_of
+from depthmap.networks import build, unused_prefixes
 
 
 def text_of(network: str) -> str:
@@ -15,8 +15,8 @@ def text_of(network: str) -> str:
 
 def main() -> None:
     """Write them all."""
-    for network in NETWORKS:
-        path = FOLDER / f"{network}.json"
+    for network in distinct():
+        path = FOLDER / f"{layout_of(network)}.json"
         path.write_text(text_of(network), encoding="utf-8")
         print(f"{path}: {path.stat().st_size} bytes")
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import UnknownModel, UsageError
 
@@ -18,14 +18,51 @@ RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
-RESIZES = ("minimal", "upper_bound", "area", "square")
+RESIZES = ("minimal", "upper_bound", "lower_bound", "area", "square")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
+RESTORES = ("cubic", "linear", "linear_corners")
+"""How a map is brought to the size of the picture: ``"linear"`` lets the borders of both coincide, as torch does
+without ``align_corners``, and ``"linear_corners"`` the centres of the outermost pixels, as it does with them."""
 SIZES = (32, 1536)
 """The least and the greatest longer side, in pixels, at which a network may be asked to see pictures.
 
 A transformer's memory grows with the fourth power of it: for a square at the greatest, the scores of one attention of
 DPT_Large are 5.4 GB, and an engine may hold them twice.
 """
+
+
+class Sight(NamedTuple):
+    """What follows from a network alone of how pictures come to it, and of the maps that it makes of them."""
+
+    multiple: int = 32
+    """Sides of its input are multiples of this."""
+    restored: str = "cubic"
+    """One of `RESTORES`."""
+    kind: str = "relative inverse depth"
+    """One of `depth.KINDS`."""
+
+
+_MIDAS = Sight()
+_CORNERS = Sight(14, "linear_corners")
+_METRES = _CORNERS._replace(kind="metric depth")
+SIGHTS = {
+    f"depth_anything_{version}_{size}": sight
+    for version, sight in (
+        ("v2", _CORNERS),
+        ("v2_indoor", _METRES),
+        ("v2_outdoor", _METRES),
+        ("v1", Sight(14, "linear")),
+    )
+    for size in ("small", "base", "large")
+}
+"""By network, where it is not MiDaS's."""
+
+
+def sight_of(network: str) -> Sight:
+    """Return how a network sees."""
+    return SIGHTS.get(network, _MIDAS)
+
+
 _MIT = "MIT"
 _V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
 
@@ -36,10 +73,9 @@ class ModelSpec:
 
     ``mean`` and ``std`` apply to RGB in [0, 1]; ``input_size`` is in pixels; ``resize`` is ``"minimal"`` (both
     sides scaled by whichever axis' scale is closer to 1), ``"upper_bound"`` (the longer side becomes
-    ``input_size``), ``"area"`` (as many pixels as a picture of 4:3 with a longer side of ``input_size``:
-    what is wider than that loses no height) or ``"square"`` (both sides become ``input_size``: the aspect is not
-    kept). ``sha256`` and ``bytes`` are those of the published ``.pt`` file,
-    empty and 0 when unknown.
+    ``input_size``), ``"lower_bound"`` (the shorter side does), ``"area"`` (as many pixels as a picture of 4:3 with
+    a longer side of ``input_size``: what is wider than that loses no height) or ``"square"`` (both sides do: the
+    longer is squeezed). ``sha256`` and ``bytes`` are those of the published ``.pt`` file, empty and 0 when unknown.
     """
 
     name: str
@@ -73,6 +109,21 @@ class ModelSpec:
     def url(self) -> str:
         """The official source of the checkpoint, empty when it has none."""
         return self.base + self.path if self.path else ""
+
+    @property
+    def multiple(self) -> int:
+        """The network's input has sides that are multiples of this, in pixels."""
+        return sight_of(self.network).multiple
+
+    @property
+    def restored(self) -> str:
+        """How the network's output is brought to the size of the picture: one of `RESTORES`."""
+        return sight_of(self.network).restored
+
+    @property
+    def kind(self) -> str:
+        """What the network's numbers are: one of `depth.KINDS`."""
+        return sight_of(self.network).kind
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""
@@ -208,6 +259,13 @@ CATALOG: dict[str, ModelSpec] = {
     )
 }
 EMBEDDED = CATALOG["depthmap_tiny"]
+
+
+def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
+    """Return the first model of a network, for how it prepares pictures."""
+    found = next((spec for spec in catalog.values() if spec.network == network), None)
+    # Depth Anything, of which the catalogue has no model
+    return found or ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
 
 
 def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:

@@ -60,8 +60,8 @@ class DepthEstimator:
     progress : callable, optional
         Told of a download; see `download.Progress`.
     size : int, optional
-        The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32. Smaller is
-        quicker, larger shows more detail. By default what the network was trained at.
+        The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
+        network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at.
 
     Raises
     ------
@@ -88,7 +88,8 @@ class DepthEstimator:
         progress: Progress | None = None,
         size: int | None = None,
     ) -> None:
-        self.size = None if size is None else transforms.rounded_size(size)
+        if size is not None:
+            transforms.rounded_size(size)  # an error comes before a model is loaded
         cache = ModelCache(cache_dir)
         places = os.pathsep.join(map(str, cache.settings.directories))
         self._arguments = {
@@ -98,7 +99,6 @@ class DepthEstimator:
             "use_cache": use_cache,
             "engine": engine,
             "pictures": pictures,
-            "size": self.size,
         }
         self.reason = "asked for by name"
         if model_name is None:
@@ -131,10 +131,11 @@ class DepthEstimator:
             loaded = apart(load, model_name, cache, use_cache=use_cache, progress=progress)
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
+        self.size = None if size is None else transforms.rounded_size(size, self.spec.multiple)
         self.load_seconds = time.perf_counter() - start
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self._arguments, "model_name": self.spec.name, "reason": self.reason}
+        return {**self._arguments, "model_name": self.spec.name, "size": self.size, "reason": self.reason}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         arguments = {name: value for name, value in state.items() if name != "reason"}
@@ -148,7 +149,7 @@ class DepthEstimator:
         self._opened = opened  # its lease is to live as long
 
     def predict(self, image: Picture) -> Float32:
-        """Return the relative inverse depth of one picture.
+        """Return the depth of one picture: relative inverse depth, or metres if the model is a metric one.
 
         Parameters
         ----------
@@ -158,8 +159,9 @@ class DepthEstimator:
         Returns
         -------
         array
-            float32 (H, W), the size of the picture; larger = nearer, up to an unknown scale and shift. Cubic
-            interpolation may bring single values slightly below 0, as in the official code.
+            float32 (H, W), the size of the picture. Relative inverse depth: larger = nearer, up to an unknown scale
+            and shift; cubic interpolation may bring single values slightly below 0, as in the official code. Metres:
+            larger = farther. `depth` says which.
 
         Raises
         ------
@@ -169,7 +171,7 @@ class DepthEstimator:
         return self.depth(image).values
 
     def predict_batch(self, images: Sequence[Picture], batch_size: int = 8) -> list[Float32]:
-        """Return the relative inverse depth of each picture; those of one network size share forward passes."""
+        """Return what `predict` does of each picture; those of one network size share forward passes."""
         return [depth.values for depth in self.depths(images, batch_size)]
 
     def depth(self, image: Picture | Photo) -> Depth:
@@ -207,9 +209,11 @@ class DepthEstimator:
 
     def _result(self, output: Float32, photo: Photo) -> Depth:
         with running:
-            values = transforms.restore(output, *photo.pixels.shape[:2])
+            height, width = photo.pixels.shape[:2]
+            values = transforms.restore(output, height, width, self.spec.restored)
         return Depth(
             values,
+            kind=self.spec.kind,
             camera=photo.camera,
             model=self.spec.name,
             sha256=self.sha256,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import mmap
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,10 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from . import formats
 from .cache import ModelCache, Shelf
 from .cache.check import stamp_of, whole
-from .cache.compiling import artefact, bound_format
+from .cache.compiling import bound_format
 from .catalog import ModelSpec
 from .download import Progress
 from .engines import ENGINES, PLAIN, Engine, Runner
@@ -24,12 +21,10 @@ from .engines.artefact import properties_of, weights_id
 from .engines.forking import Forkable
 from .engines.parity import HALF_TOLERANCE
 from .errors import DepthmapError, EngineUnavailable
-from .formats.leases import lease
-from .formats.opening import open_regular
 from .formats.readahead import read_ahead
 from .loader import Weights, is_read, use_weights
+from .plain import hold, run_plainly
 from .store import Stamp
-from .store.commit import require_space
 from .store.digest import sha256_of
 from .store.names import ARTEFACT
 
@@ -100,7 +95,7 @@ def open_weights(
     spec = cache.spec(name)
 
     def use(spec: ModelSpec, weights: Weights) -> tuple[Runner, mmap.mmap]:
-        return _run_plainly(spec, weights, many)
+        return run_plainly(spec, weights, many=many)
 
     def once(progress: Progress | None) -> OpenedModel:
         (runner, held), source, path = use_weights(spec, cache, use, use_cache=use_cache, progress=progress)
@@ -194,7 +189,7 @@ def _opened(spec: ModelSpec, bound: _Bound, engine: Engine, *, half: bool, many:
     """Let an engine open an artefact; None when a file is replaced meanwhile, or the engine fails."""
     before = bound.stamps(spec)
     try:
-        held = _held(bound.weights)
+        held = hold(bound.weights)
         runner = engine.open(bound.artefact, half=half, many=many)
     except Exception as error:  # whatever an engine of another version finds wrong with it; torch runs it
         log.warning("%s cannot run %s: %s", engine.name, bound.artefact, error)
@@ -202,40 +197,3 @@ def _opened(spec: ModelSpec, bound: _Bound, engine: Engine, *, half: bool, many:
     if any(now not in (then, None) for then, now in zip(before, bound.stamps(spec), strict=True)):
         return None
     return OpenedModel(spec, engine, runner, bound.source, bound.weights, held)
-
-
-def _held(path: Path) -> mmap.mmap:
-    """Return what keeps a file open, and so leased, for as long as it lives."""
-    with open_regular(path) as file:
-        lease(file)
-        return mmap.mmap(file.fileno(), 1, access=mmap.ACCESS_READ)
-
-
-def _run_plainly(spec: ModelSpec, weights: Weights, many: bool) -> tuple[Runner, mmap.mmap]:
-    """Let the engine open a file of weights that no artefact is bound to."""
-    layout = weights.layout or formats.get(weights.format).scan(weights.path)
-    if weights.read or not layout.mapped:
-        return _run_a_copy(spec, weights._replace(layout=layout), many)
-    held = _held(weights.path)
-    read_ahead(weights.path)
-    path = weights.path.resolve()  # the engine follows no link that leaves the folder
-    content = artefact(spec.network, replace(layout, path=path))
-    try:
-        return PLAIN.open_content(content, path.parent, many=many), held
-    except Exception as error:  # engines have no common error
-        remedy = "Run: pip install 'depthmap[torch]'. torch runs every model."
-        raise EngineUnavailable(
-            f"{PLAIN.name} cannot run the model: {error}", weights.path, remedy
-        ) from error
-
-
-def _run_a_copy(spec: ModelSpec, weights: Weights, many: bool) -> tuple[Runner, mmap.mmap]:
-    """Copy a file that cannot be mapped, or not where it is; the copy goes as soon as it is mapped."""
-    with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as folder:
-        copy = Path(folder) / f"weights.{weights.format}"
-        require_space(copy.parent, weights.path.stat().st_size)
-        if weights.layout and weights.layout.mapped:
-            shutil.copyfile(weights.path, copy)
-        else:
-            formats.convert(weights.path, weights.format, copy)
-        return _run_plainly(spec, Weights(copy, weights.format), many)

@@ -1,9 +1,9 @@
 """What happens to a picture before the network, and to the map after it: pure functions on arrays.
 
-Both directions use one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated borders, no
-anti-aliasing. That is OpenCV's ``INTER_CUBIC``, with which the official code makes the input, and torch's
-``bicubic`` with ``align_corners=False``, with which it brings the map to the size of the picture. It is done
-here in NumPy, so that engines without torch share it.
+The input of every network is made by one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated
+borders, no anti-aliasing. That is OpenCV's ``INTER_CUBIC``, with which the official code makes it, and torch's
+``bicubic`` with ``align_corners=False``, with which MiDaS brings the map to the size of the picture. Other networks
+do that by linear interpolation (`catalog.RESTORES`). It is done here in NumPy, so that engines without torch share it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,24 +22,62 @@ from .errors import UsageError
 
 Float32 = NDArray[np.float32]
 
-MULTIPLE = 32
-"""Sides of a network's input are multiples of this: its coarsest features are at 1/32."""
 KERNEL = -0.75
 """Slope of the cubic kernel at distance 1, ``a`` in the literature."""
+THIN = 4
+"""How many times the shorter side the longer may be where the shorter is given: road scenes have 3.3 to 1."""
 BLOCK = 32
 """Output rows that one matrix product makes: large enough for BLAS, small enough for the processor's cache."""
 
-# What both sides of a picture (width, height) are multiplied by for a network's input size.
-_SCALE: dict[str, Callable[[int, int, int], float]] = {
+
+class _Fit(NamedTuple):
+    """How a picture is brought to a network's size, before its sides are rounded."""
+
+    scale: float
+    """What both sides are multiplied by."""
+    least: float = 0
+    """A side that would be rounded to less than this is rounded up."""
+    most: float = math.inf
+    """A side that would be rounded to more than this is rounded down."""
+
+
+def _minimal(size: int, w: int, h: int, multiple: int) -> _Fit:
     # the scale of the height or of the width, whichever is nearer to 1; the first where they tie
-    "minimal": lambda size, w, h: min((size / h, size / w), key=lambda scale: abs(1 - scale)),
-    "upper_bound": lambda size, w, h: min(size / h, size / w),
-    "area": lambda size, w, h: math.sqrt(_area(size) / (w * h)),
+    return _Fit(min((size / h, size / w), key=lambda scale: abs(1 - scale)))
+
+
+def _upper_bound(size: int, w: int, h: int, multiple: int) -> _Fit:
+    return _Fit(min(size / h, size / w), most=size)
+
+
+def _lower_bound(size: int, w: int, h: int, multiple: int) -> _Fit:
+    scale, most = max(size / h, size / w), THIN * size
+    if scale * max(w, h) > most:  # a thin picture, which would become huge
+        return _Fit(most / max(w, h), most=most)
+    return _Fit(scale, least=size, most=most)
+
+
+def _area(size: int, w: int, h: int, multiple: int) -> _Fit:
+    area = size * size * 3 // 4
+    # a picture so thin that one side is rounded up to a multiple shall not have more pixels for it
+    return _Fit(math.sqrt(area / (w * h)), most=area // multiple)
+
+
+def _square(size: int, w: int, h: int, multiple: int) -> _Fit:
+    return _Fit(max(size / h, size / w), most=size)
+
+
+_RULES: dict[str, Callable[[int, int, int, int], _Fit]] = {
+    "minimal": _minimal,
+    "upper_bound": _upper_bound,
+    "lower_bound": _lower_bound,
+    "area": _area,
+    "square": _square,
 }
 
 
-def rounded_size(size: int) -> int:
-    """Return the longer side of a network's input that is nearest to ``size`` pixels.
+def rounded_size(size: int, multiple: int = 1) -> int:
+    """Return the longer side of a network's input that is nearest to ``size`` pixels: a multiple of ``multiple``.
 
     Raises
     ------
@@ -53,21 +91,24 @@ def rounded_size(size: int) -> int:
             "size",
             f"Give a whole number from {least} to {most}, or none: then each network has the size it was trained at.",
         )
-    return _multiple(float(size), None)
+    return _rounded(float(size), _Fit(1, most=most), multiple)
 
 
 def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
-    """Return what `prepare` needs to bring the longer side of pictures to ``size``, rounded to a multiple of 32.
+    """Return what `prepare` needs to bring the longer side of pictures to ``size``, rounded to the network's multiple.
 
     None leaves the size to the spec. Raises as `rounded_size` does.
     """
-    return spec if size is None else replace(spec, input_size=rounded_size(size), resize="upper_bound")
+    if size is None:
+        return spec
+    return replace(spec, input_size=rounded_size(size, spec.multiple), resize="upper_bound")
 
 
 def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """Return the size at which a network sees a picture.
 
-    The aspect is kept but for the rounding of each side to a multiple of 32, half to even; not by the rule "square".
+    The aspect is kept but for the rounding of each side to a multiple of ``spec.multiple``, half to even; by the rule
+    ``"square"`` it is not.
 
     Parameters
     ----------
@@ -79,7 +120,7 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     Returns
     -------
     tuple of int
-        Width and height, multiples of 32 and never less.
+        Width and height, multiples of ``spec.multiple`` and never less.
 
     Raises
     ------
@@ -88,30 +129,24 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
 
     Notes
     -----
-    Follows ``midas/transforms.py`` of the official code, which gives 0 for very thin pictures; here that is 32.
+    Follows ``midas/transforms.py`` of the official code, which gives 0 for very thin pictures; here that is one
+    multiple. By the rule ``"lower_bound"`` the official code makes a thin picture as long as its aspect asks for;
+    here the longer side ends at four times the input size, and the shorter gives way.
     """
     if width < 1 or height < 1:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
-    if spec.resize == "square":  # the only rule by which the sides are not scaled alike
-        return (_multiple(spec.input_size, None),) * 2
-    scale = _SCALE[spec.resize](spec.input_size, width, height)
-    # area: a picture so thin that one side is rounded up to 32 shall not have more pixels for it
-    bounds = {"upper_bound": spec.input_size, "area": _area(spec.input_size) // MULTIPLE}
-    bound = bounds.get(spec.resize)
-    return _multiple(scale * width, bound), _multiple(scale * height, bound)
+    fit = _RULES[spec.resize](spec.input_size, width, height, spec.multiple)
+    return _rounded(fit.scale * width, fit, spec.multiple), _rounded(fit.scale * height, fit, spec.multiple)
 
 
-def _area(size: int) -> int:
-    """Return the pixels of a picture of 4:3 whose longer side is ``size``."""
-    return size * size * 3 // 4
-
-
-def _multiple(side: float, bound: int | None) -> int:
-    """Round to a multiple of 32, down where the nearest exceeds ``bound``; never to less than 32."""
-    rounded = round(side / MULTIPLE) * MULTIPLE
-    if bound is not None and rounded > bound:
-        rounded = int(min(side, bound) // MULTIPLE) * MULTIPLE
-    return max(rounded, MULTIPLE)
+def _rounded(side: float, fit: _Fit, multiple: int) -> int:
+    """Round to a multiple, to the other side where the nearest is out of bounds; never to less than one."""
+    rounded = round(side / multiple) * multiple
+    if rounded > fit.most:
+        rounded = int(min(side, fit.most) // multiple) * multiple
+    elif rounded < fit.least:
+        rounded = math.ceil(side / multiple) * multiple
+    return max(rounded, multiple)
 
 
 def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
@@ -127,7 +162,7 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     Returns
     -------
     array
-        Normalised RGB (3, h, w), float32, contiguous; h and w are multiples of 32.
+        Normalised RGB (3, h, w), float32, contiguous; h and w are multiples of ``spec.multiple``.
 
     Raises
     ------
@@ -148,30 +183,32 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     return np.ascontiguousarray(resized.transpose(2, 0, 1))
 
 
-def restore(inverse_depth: NDArray[Any], height: int, width: int) -> Float32:
+def restore(values: NDArray[Any], height: int, width: int, how: str = "cubic") -> Float32:
     """Bring a network's output to the size of the picture.
 
     Parameters
     ----------
-    inverse_depth : array
-        Relative inverse depth (h, w).
+    values : array
+        What the network gave (h, w): relative inverse depth, or metres.
     height, width : int
         Size of the picture in pixels.
+    how : str
+        One of `catalog.RESTORES`: ``spec.restored``.
 
     Returns
     -------
     array
-        Relative inverse depth (H, W), float32, contiguous. As in the official code, cubic interpolation may
-        overshoot: next to edges values can lie a little outside the range of the input, and below 0.
+        (H, W), float32, contiguous, in the same units. As in the official code, cubic interpolation may overshoot:
+        next to edges values can lie a little outside the range of the input, and below 0.
 
     Raises
     ------
     UsageError
         When the map is not (h, w), or a size is not positive.
     """
-    if inverse_depth.ndim != 2:
-        raise UsageError(f"A depth map must be an array (H, W), not {inverse_depth.shape}")
-    return resize_cubic(inverse_depth, height, width)
+    if values.ndim != 2:
+        raise UsageError(f"A depth map must be an array (H, W), not {values.shape}")
+    return _resized(values, height, width, _TAPS[how])
 
 
 def resize_cubic(array: NDArray[Any], height: int, width: int) -> Float32:
@@ -194,27 +231,36 @@ def resize_cubic(array: NDArray[Any], height: int, width: int) -> Float32:
     UsageError
         When the array has other dimensions, or it or the new size is empty.
     """
+    return _resized(array, height, width, _cubic)
+
+
+Taps = tuple[NDArray[np.intp], Float32]
+"""For each output position the input positions that it is made of, and their weights: both (positions, taps)."""
+
+
+def _resized(array: NDArray[Any], height: int, width: int, taps: Callable[[int, int], Taps]) -> Float32:
+    """Resize the first two axes, as `resize_cubic` does, with the weights that ``taps`` gives for an axis."""
     if array.ndim not in (2, 3) or 0 in array.shape or height < 1 or width < 1:
         raise UsageError(f"An array {array.shape} cannot be resized to {height} × {width}")
     rows, columns = array.shape[:2]
     # The axis that leaves less to do for the other goes first.
     if height * columns <= rows * width:
-        resized = _resize_columns(_resize_rows(array, height), width)
+        resized = _resize_columns(_resize_rows(array, height, taps), width, taps)
     else:
-        resized = _resize_rows(_resize_columns(array, width), height)
+        resized = _resize_rows(_resize_columns(array, width, taps), height, taps)
     contiguous: Float32 = resized.astype(np.float32, order="C", copy=resized is array)
     return contiguous
 
 
-def _resize_columns(array: NDArray[Any], length: int) -> NDArray[Any]:
+def _resize_columns(array: NDArray[Any], length: int, taps: Callable[[int, int], Taps]) -> NDArray[Any]:
     """Resize axis 1."""
     if array.shape[1] == length:
         return array
-    turned: NDArray[Any] = _resize_rows(array.swapaxes(0, 1), length).swapaxes(0, 1)
+    turned: NDArray[Any] = _resize_rows(array.swapaxes(0, 1), length, taps).swapaxes(0, 1)
     return turned
 
 
-def _resize_rows(array: NDArray[Any], length: int) -> NDArray[Any]:
+def _resize_rows(array: NDArray[Any], length: int, taps: Callable[[int, int], Taps]) -> NDArray[Any]:
     """Resize axis 0.
 
     Each block of output rows is one product of a small dense matrix and the few input rows that it needs, which
@@ -222,22 +268,22 @@ def _resize_rows(array: NDArray[Any], length: int) -> NDArray[Any]:
     """
     if array.shape[0] == length:
         return array
-    taps, weights = _cubic(array.shape[0], length)
+    places, weights = taps(array.shape[0], length)
     resized = np.empty((length, *array.shape[1:]), np.float32)
     for start in range(0, length, BLOCK):
         block = slice(start, start + BLOCK)
-        needed, place = np.unique(taps[block], return_inverse=True)
-        matrix = np.zeros((len(taps[block]), len(needed)), np.float32)
+        needed, place = np.unique(places[block], return_inverse=True)
+        matrix = np.zeros((len(places[block]), len(needed)), np.float32)
         rows = np.arange(len(matrix))[:, None]
-        np.add.at(matrix, (rows, place.reshape(-1, 4)), weights[block])
+        np.add.at(matrix, (rows, place.reshape(len(matrix), -1)), weights[block])
         source = array[needed].astype(np.float32, copy=False).reshape(len(needed), -1)
         np.matmul(matrix, source, out=resized[block].reshape(len(matrix), -1))
     return resized
 
 
-def _cubic(length: int, new_length: int) -> tuple[NDArray[np.intp], Float32]:
-    """Return, for each output position, the four input positions and their weights: both (new_length, 4)."""
-    position = (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
+def _cubic(length: int, new_length: int) -> Taps:
+    """Return four taps: Keys' kernel at half-pixel centres."""
+    position = _centres(length, new_length)
     nearest = np.floor(position)
     t = position - nearest
     a = KERNEL
@@ -245,5 +291,32 @@ def _cubic(length: int, new_length: int) -> tuple[NDArray[np.intp], Float32]:
     left = ((a + 2) * t - (a + 3)) * t * t + 1
     right = ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1
     weights = np.stack([before, left, right, 1 - before - left - right], axis=1)
-    taps = nearest[:, None].astype(np.intp) + np.arange(-1, 3)
-    return taps.clip(0, length - 1), weights.astype(np.float32)
+    return _clipped(nearest[:, None] + np.arange(-1, 3), length), weights.astype(np.float32)
+
+
+def _linear(position: NDArray[np.floating[Any]], length: int) -> Taps:
+    """Return two taps for each position."""
+    nearest = np.floor(position)
+    t = position - nearest
+    return _clipped(nearest[:, None] + np.arange(2), length), np.stack([1 - t, t], axis=1).astype(np.float32)
+
+
+def _centres(length: int, new_length: int) -> NDArray[np.floating[Any]]:
+    """Return where output positions lie in the input when the borders of both coincide."""
+    return (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
+
+
+def _corners(length: int, new_length: int) -> NDArray[np.floating[Any]]:
+    """Return where they lie when the centres of the outermost pixels coincide."""
+    return np.linspace(0, length - 1, new_length)
+
+
+def _clipped(places: NDArray[np.floating[Any]], length: int) -> NDArray[np.intp]:
+    return places.astype(np.intp).clip(0, length - 1)
+
+
+_TAPS: dict[str, Callable[[int, int], Taps]] = {
+    "cubic": _cubic,
+    "linear": lambda length, new: _linear(_centres(length, new), length),
+    "linear_corners": lambda length, new: _linear(_corners(length, new), length),
+}

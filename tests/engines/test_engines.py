@@ -111,7 +111,7 @@ print("torch" in sys.modules)
     assert len(list(tmp_path.glob("*.png"))) == 2
 
 
-@ENGINE
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_number_of_sizes(engine: str) -> None:
     code = f"""
 import numpy as np
@@ -139,13 +139,8 @@ print((once - largest) / 1e6, (rounds(2) - once) / 1e6)
     assert for_all_again < 50, "MB more after 72 runs at sizes met before"
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        "MiDaS_small",
-        *(pytest.param(m, marks=pytest.mark.slow) for m in ("DPT_Hybrid", "MiDaS", "DPT_Large")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["MiDaS_small", "DPT_Hybrid", "MiDaS", "DPT_Large"])
 def test_every_network_is_within_a_thousandth_of_torch_in_every_engine(
     model: str, checkpoint: Callable[[str], Path]
 ) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from depthmap import DepthEstimator, opener
+from depthmap import DepthEstimator, plain
 from depthmap.cache import ModelCache
 from depthmap.catalog import EMBEDDED
-from depthmap.errors import DepthmapError
+from depthmap.errors import DepthmapError, EngineUnavailable
 from support import PHOTO, flip, python, sha256
 
 ENGINE = "onnxruntime"
@@ -90,7 +90,7 @@ def test_without_the_cache_a_download_of_any_kind_of_pt_is_opened_and_nothing_is
     kind: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = DepthEstimator("Depthmap_Tiny", engine=ENGINE).predict(PHOTO)
-    state = torch.load(Path(opener.__file__).parent / "embedded" / "depthmap_tiny.pt", weights_only=True)
+    state = torch.load(Path(plain.__file__).parent / "embedded" / "depthmap_tiny.pt", weights_only=True)
     published = tmp_path / "mirror" / "toy.pt"
     published.parent.mkdir()
     content = {"state_dict": state} if kind == "wrapped" else state
@@ -128,6 +128,33 @@ def test_tensors_that_do_not_fit_are_an_error_that_names_them(
         DepthEstimator("Toy", engine=ENGINE, use_cache=False)
 
 
+def test_tensors_that_are_views_of_others_are_opened_too(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """A training may save a convolution's weights with the channels last."""
+    state = torch.load(tiny_checkpoint, weights_only=True)
+    last = {n: t.to(memory_format=torch.channels_last) if t.ndim == 4 else t for n, t in state.items()}
+    torch.save(last, tmp_path / "last.pt")
+    cache = ModelCache()
+    cache.import_file(tmp_path / "last.pt", "last")
+    for format in ("pt", "h5"):
+        estimator = DepthEstimator("last", engine=ENGINE)
+        assert estimator.source == format
+        require_right(estimator, DepthEstimator("last", engine="torch").predict(PHOTO))
+        (cache.cache_dir / f"midas_last.{format}").unlink()
+
+
+def test_a_type_that_the_engine_lacks_is_an_error_and_the_file_stays(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    state = torch.load(tiny_checkpoint, weights_only=True)
+    name = "scratch.output_conv.4.bias"
+    torch.save(state | {name: state[name].to(torch.float8_e4m3fn)}, tmp_path / "short.pt")
+    cache = ModelCache()
+    cache.import_file(tmp_path / "short.pt", "short")
+    with pytest.raises(EngineUnavailable, match=r"float8_e4m3fn.*pip install 'depthmap\[torch\]'"):
+        DepthEstimator("short", engine=ENGINE)
+    assert (cache.cache_dir / "midas_short.pt").exists()
+
+
 @FORKS
 def test_a_forked_child_opens_it_again(cache: ModelCache) -> None:
     code = f"""
@@ -157,7 +184,7 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(
     state = torch.load(tiny_checkpoint, weights_only=True)
     state["scratch.output_conv.4.bias"] += 1
     torch.save(state, tmp_path / "next.pt")
-    original, done = opener.artefact, []
+    original, done = plain.artefact, []
 
     def replaced(*args: object) -> bytes:
         if not done:
@@ -166,6 +193,6 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(
         return original(*args)  # type: ignore[arg-type]  # passed on
 
     with monkeypatch.context() as patch:
-        patch.setattr(opener, "artefact", replaced)
+        patch.setattr(plain, "artefact", replaced)
         estimator = DepthEstimator("mine", engine=ENGINE)
     require_right(estimator, DepthEstimator("mine", engine="torch").predict(PHOTO))

@@ -13,13 +13,28 @@ from torch import Tensor
 
 from depthmap import networks
 
-from .reference import PUBLISHED, Reference
+from .reference import MIDAS, PUBLISHED, Reference
 
 
 def _tensor(synthetic: ModuleType, network: str, name: str, shape: tuple[int, ...], dtype: str) -> Tensor:
     if networks.unused(name, network):
         return torch.full(shape, torch.nan)
     return torch.from_numpy(np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
+
+
+_LONG = (
+    "test_the_way_from_picture_to_map_is_the_official_one[dpt_large]",
+    "test_export_gives_the_same_function[dpt_large]",
+    "test_threads_share_a_network[dpt_large]",
+)
+"""What the default run tests of DPT_Hybrid alone, which is made of the same parts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long."""
+    for item in items:
+        if item.name in _LONG:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +46,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session", params=networks.NETWORKS)
+@pytest.fixture(scope="session", params=MIDAS)
 def reference(request: pytest.FixtureRequest, synthetic: ModuleType) -> Iterator[Reference]:
     """Each network in turn; pytest orders the tests so that only one checkpoint is in memory."""
     network = request.param

@@ -19,6 +19,10 @@ PUBLISHED = {
 }
 
 
+MIDAS = (*PUBLISHED, "depthmap_tiny")
+"""The networks that are tested here; Depth Anything has tests of its own."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """One network, its checkpoint, and the network filled with it."""

@@ -22,14 +22,14 @@ Tensors = dict[str, tuple[str, tuple[int, ...]]]
 
 @pytest.mark.parametrize("network", networks.NETWORKS)
 def test_the_data_are_made_from_the_network(network: str) -> None:
-    text = (checkpoints.FOLDER / f"{network}.json").read_text(encoding="utf-8")
+    text = (checkpoints.FOLDER / f"{checkpoints.layout_of(network)}.json").read_text(encoding="utf-8")
     assert text == names.text_of(network), "run 'python -m tools.names'"
 
 
 def test_there_are_data_of_every_network_and_they_are_small() -> None:
     assert checkpoints.NETWORKS == networks.NETWORKS
     files = list(checkpoints.FOLDER.glob("*.json"))
-    assert {path.stem for path in files} == set(networks.NETWORKS)
+    assert {path.stem for path in files} == set(map(checkpoints.layout_of, networks.NETWORKS))
     assert sum(path.stat().st_size for path in files) < 200_000
 
 
@@ -71,7 +71,16 @@ def said(error: DepthmapError | None) -> tuple[str, ...]:
     return ("it fits",) if error is None else (type(error).__name__, str(error), error.remedy)
 
 
-@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_networks_that_share_a_list_of_tensors_are_alike() -> None:
+    assert set(checkpoints.distinct()) < set(networks.NETWORKS)
+    for network in networks.NETWORKS:
+        same = checkpoints.alike(network)
+        assert network in same
+        assert same[0] in checkpoints.distinct()
+        assert len(same) == (4 if network.startswith("depth_anything") else 1)
+
+
+@pytest.mark.parametrize("network", checkpoints.distinct())
 def test_what_fits_is_told_in_the_words_in_which_a_network_is_filled(network: str) -> None:
     module = networks.build(network)
     seen = set()
@@ -110,10 +119,10 @@ import sys
 sys.modules["torch"] = sys.modules["numpy"] = None
 from depthmap import checkpoints
 from depthmap.checkpoints import places
-for network in checkpoints.NETWORKS:
+for network in checkpoints.distinct():
     own = checkpoints.expected(network)
     checkpoints.require_fit(network, own.tensors)
     (place,) = places.find({f"net.{name}": shape for name, shape in own.shapes.items()})
     print(place.network, place.prefix, checkpoints.recognise(own.shapes))
 """)
-    assert done.stdout.split("\n")[:-1] == [f"{n} net. {n}" for n in networks.NETWORKS], done.stderr
+    assert done.stdout.split("\n")[:-1] == [f"{n} net. {n}" for n in checkpoints.distinct()], done.stderr

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from depthmap import networks
+from depthmap import checkpoints, networks
 from depthmap.networks.folding import fold, fold_batch_norms, pairs, standardise_weights
 from depthmap.networks.resnetv2 import StdConv2d
 
@@ -30,7 +30,7 @@ def test_every_norm_has_its_convolution_and_folding_changes_rounding_only(networ
     assert (output - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("network", sorted(set(networks.NETWORKS) - set(CONVOLUTIONAL)))
+@pytest.mark.parametrize("network", sorted(set(checkpoints.distinct()) - set(CONVOLUTIONAL)))
 def test_networks_without_batch_norms_stay_as_they_are(network: str) -> None:
     module = networks.build(network)
     before = set(module.state_dict())

@@ -184,6 +184,7 @@ def sampler(folder: Path) -> data.Sampler:
     return data.Sampler(data.read_sources(folder), TINY.shares, TINY.seed)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     folder: Path, encoder: Path, tmp_path: Path, sampler: data.Sampler
 ) -> None:
@@ -210,12 +211,14 @@ def ended(folder: Path, encoder: Path, tmp_path: Path, sampler: data.Sampler) ->
     return run
 
 
+@pytest.mark.slow
 def test_a_longer_run_can_start_where_the_rates_began_to_fall(ended: train.Run, tmp_path: Path) -> None:
     longer = train.Run(tmp_path / "longer", TINY.with_steps(1, 9), start=ended.folder / "stable.pt")
     assert longer.step == 4
     assert longer.config.rate_factor(longer.step) == 1
 
 
+@pytest.mark.slow
 def test_a_further_run_counts_its_own_steps_from_the_end_of_another(
     ended: train.Run, tmp_path: Path, sampler: data.Sampler
 ) -> None:
@@ -230,6 +233,7 @@ def test_a_further_run_counts_its_own_steps_from_the_end_of_another(
     assert again.step == 3
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_unfolded_weights(folder: Path, tmp_path: Path, sampler: data.Sampler) -> None:
     weights = random_state()
     state = unfold.unfolded(weights, [sampler.batch(0, TINY.stages[0]).pictures])
@@ -243,6 +247,7 @@ def test_a_run_can_start_from_unfolded_weights(folder: Path, tmp_path: Path, sam
     )
 
 
+@pytest.mark.slow
 def test_a_run_can_start_from_a_network_that_lacked_some_parts(
     folder: Path, ended: train.Run, tmp_path: Path, sampler: data.Sampler
 ) -> None:

@@ -40,22 +40,29 @@ class _Checkpoint(NamedTuple):
 
 
 def import_file(
-    shelf: Shelf, source: Path, name: str, *, wanted: tuple[str, ...] = TENSOR_FORMATS, replace: bool = False
+    shelf: Shelf,
+    source: Path,
+    name: str,
+    *,
+    wanted: tuple[str, ...] = TENSOR_FORMATS,
+    replace: bool = False,
+    network: str = "",
 ) -> ModelSpec:
     """Take a checkpoint into the cache under ``name``; return what it is.
 
-    Its network is recognised by its tensors' names and shapes, whatever stands before all of the names. A flat ``.pt``
-    that holds nothing else is kept byte for byte; of any other file the network's tensors are written anew. What is
-    left out is said in a warning, and the provenance has it, and the prefix.
+    Its network is recognised by its tensors' names and shapes, whatever stands before all of the names; where several
+    have the same, ``network`` says which. A flat ``.pt`` that holds nothing else is kept byte for byte; of any other
+    file the network's tensors are written anew. What is left out is said in a warning, and the provenance has it, and
+    the prefix.
 
     Raises
     ------
     UnrecognisedFile
-        When it is no checkpoint, or its tensors fit no network, with what was found and what was expected.
+        When it is no checkpoint, or its tensors fit no network, with what was found and what was expected, or several.
     UnsafeFile, ModelFileCorrupted
         When it is hostile or damaged.
     UsageError
-        When the name is taken, or the file is not there or a directory.
+        When the name is taken, the file is not there or a directory, or the network is another.
     """
     source = source.expanduser().absolute()
     slug = slug_of(name)
@@ -66,12 +73,11 @@ def import_file(
     require_checkpoint(source)
     format = formats.format_of(source)
     checkpoint = _read(source)
-    spec = identify(name, checkpoint.layout, shelf.catalog)
+    catalogued = shelf.catalog.get(slug)
+    spec = catalogued or identify(name, checkpoint.layout, shelf.catalog, network)
     with shelf.store.lock(slug):
         digest = digest_file(source)
-        catalogued = shelf.catalog.get(slug)
         _require_name(shelf, slug, source, digest.sha256, replace=replace)
-        spec = catalogued or spec
         require_space(shelf.store.root, digest.size * len(wanted))
         make_room(shelf, spec, digest.size * len(wanted))
         before = shelf.store.known(slug)

@@ -123,11 +123,13 @@ class ModelCache:
         formats: Sequence[str] = TENSOR_FORMATS,
         *,
         replace: bool = False,
+        network: str = "",
     ) -> ModelSpec:
         """Add a checkpoint to the cache under ``name``, in ``formats``; see `importing.import_file`."""
         from .importing import import_file
 
-        return import_file(self.shelf, Path(source), name, wanted=tuple(formats), replace=replace)
+        wanted = tuple(formats)
+        return import_file(self.shelf, Path(source), name, wanted=wanted, replace=replace, network=network)
 
     def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:
         """Reuse a model that torch.hub or Hugging Face's tools have downloaded; return the file, or None.

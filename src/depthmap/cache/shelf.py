@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..catalog import ModelSpec, find, with_file
-from ..checkpoints import recognise
-from ..errors import FileError, UnknownModel, UsageError
+from ..catalog import ModelSpec, find, of_network, with_file
+from ..checkpoints import alike, recognise
+from ..errors import FileError, UnknownModel, UnrecognisedFile, UsageError
 from ..settings import Settings
 from ..store import Manifest, Store
 from ..store.commit import is_file
@@ -135,23 +135,41 @@ def _is_writable(path: Path) -> bool:
         return False
 
 
-def identify(name: str, layout: Layout, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
+def identify(name: str, layout: Layout, catalog: Mapping[str, ModelSpec], network: str = "") -> ModelSpec:
     """Return the spec of a checkpoint that is no published one, by its tensors' names and shapes.
 
     Input size, mean and standard deviation are those that our own exporter wrote into the file, else the network's.
+    Where several networks have the same tensors, ``network`` says which it is, else what our own exporter wrote.
 
     Raises
     ------
     UnrecognisedFile
-        When its tensors fit no network.
+        When its tensors fit no network, or several.
+    UsageError
+        When they do not fit ``network``.
     """
-    network = recognise(layout.shapes)
-    base = next(spec for spec in catalog.values() if spec.network == network)
-    with suppress(UsageError):
-        stated = (
-            ModelSpec.from_dict(layout.metadata["spec"])
-            if isinstance(layout.metadata.get("spec"), dict)
-            else base
+    fitting = alike(recognise(layout.shapes))
+    if network and network not in fitting:
+        raise UsageError(
+            f"The file does not hold the network {network}",
+            layout.path,
+            f"It may be of {' or '.join(fitting)}.",
         )
-        base = stated if stated.network == network else base
-    return base.renamed(name)
+    stated = _stated(layout)
+    if stated and stated.network in ((network,) if network else fitting):
+        return stated.renamed(name)
+    if not network and len(fitting) > 1:
+        raise UnrecognisedFile(
+            f"Several networks have the tensors of this file: {', '.join(fitting)}",
+            layout.path,
+            "Say which it is with --network, as its publisher does: the depth of another is wrong.",
+        )
+    return of_network(network or fitting[0], catalog).renamed(name)
+
+
+def _stated(layout: Layout) -> ModelSpec | None:
+    """Return the spec that our own exporter wrote into a file."""
+    spec = layout.metadata.get("spec")
+    with suppress(UsageError):
+        return ModelSpec.from_dict(spec) if isinstance(spec, dict) else None
+    return None

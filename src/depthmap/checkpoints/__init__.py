@@ -1,7 +1,8 @@
 """What each network's checkpoint holds, as data, and whose tensors a file has. Needs neither torch nor NumPy.
 
-``NETWORK.json`` has the tensors that a network reads, in the checkpoint's order, and how those begin that published
-files hold beside them. ``python -m tools.names`` makes it from the network itself.
+A file of `layout_of` has the tensors that a network reads, in the checkpoint's order, and how those begin that
+published files hold beside them. ``python -m tools.names`` makes it from the network itself. Networks that have
+the same tensors share one; no file of weights says which of them it is for.
 """
 
 from __future__ import annotations
@@ -16,8 +17,13 @@ from typing import NamedTuple
 from ..errors import UnrecognisedFile, UsageError
 
 FOLDER = Path(__file__).parent
-NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny")
-"""The networks that there is a file of."""
+_SHARED = {
+    f"depth_anything_{version}_{size}": f"depth_anything_{size}"
+    for version in ("v2", "v2_indoor", "v2_outdoor", "v1")
+    for size in ("small", "base", "large")
+}
+NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny", *_SHARED)
+"""The networks whose tensors are known."""
 Shape = tuple[int, ...]
 _REMEDY = "Check that the file is the checkpoint of this model, complete and not converted."
 
@@ -41,10 +47,27 @@ def expected(network: str) -> Expected:
     """
     if network not in NETWORKS:
         raise UsageError("There is no such network", network, f"Known networks: {', '.join(NETWORKS)}.")
-    content = json.loads((FOLDER / f"{network}.json").read_text(encoding="utf-8"))
+    content = json.loads((FOLDER / f"{layout_of(network)}.json").read_text(encoding="utf-8"))
     tensors = {name: (dtype, tuple(shape)) for name, (dtype, *shape) in content["tensors"].items()}
     shapes = {name: shape for name, (_, shape) in tensors.items()}
     return Expected(MappingProxyType(tensors), MappingProxyType(shapes), tuple(content["unused"]))
+
+
+def layout_of(network: str) -> str:
+    """Return the name of the list of tensors of ``network``: its own, or one that it shares."""
+    return _SHARED.get(network, network)
+
+
+@cache
+def alike(network: str) -> tuple[str, ...]:
+    """Return the networks that have the same tensors as ``network``, itself among them."""
+    return tuple(other for other in NETWORKS if layout_of(other) == layout_of(network))
+
+
+@cache
+def distinct() -> tuple[str, ...]:
+    """Return one network for each list of tensors."""
+    return tuple({layout_of(network): network for network in reversed(NETWORKS)}.values())[::-1]
 
 
 def dumps(tensors: Mapping[str, tuple[str, Shape]], unused: Iterable[str]) -> str:
@@ -70,7 +93,9 @@ def never_read() -> tuple[str, ...]:
 
 
 def recognise(shapes: Mapping[str, Shape]) -> str:
-    """Tell which network has these tensors; those that it never reads may be there or not.
+    """Tell which network has these tensors, the first of those that are `alike`.
+
+    Tensors that it never reads may be there or not.
 
     Parameters
     ----------
@@ -88,7 +113,7 @@ def recognise(shapes: Mapping[str, Shape]) -> str:
         Saying what was found, and how it differs from the nearest network.
     """
     found = {name: tuple(shape) for name, shape in shapes.items()}
-    agreement = {network: _agreement(network, found) for network in NETWORKS}
+    agreement = {network: _agreement(network, found) for network in distinct()}
     nearest = max(agreement, key=lambda network: agreement[network])
     used = {name: shape for name, shape in found.items() if not unused(name, nearest)}
     difference = difference_of_shapes(expected_shapes(nearest), used)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
-from . import NETWORKS, expected_shapes, recognise, unused
+from . import distinct, expected_shapes, recognise, unused
 
 Shapes = Mapping[str, tuple[int, ...]]
 _MOST = 8
@@ -20,6 +20,7 @@ _MOST = 8
 class Place(NamedTuple):
     """A network within a checkpoint: ``tensors`` gives by the network's name of a tensor the checkpoint's.
 
+    ``network`` is the first of those that are `checkpoints.alike`.
     ``left_out`` are the checkpoint's other tensors.
     """
 
@@ -45,7 +46,7 @@ def find(shapes: Shapes) -> list[Place]:
     UnrecognisedFile
         When there is no place; see `recognise`.
     """
-    found = islice((place for network in NETWORKS for place in _places(network, shapes)), _MOST)
+    found = islice((place for network in distinct() for place in _places(network, shapes)), _MOST)
     return list(found) or _refuse(shapes)
 
 

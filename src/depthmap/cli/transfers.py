@@ -94,11 +94,20 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
 @click.option(
     "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Keep only this format."
 )
+@click.option(
+    "--network", default="", metavar="NETWORK", help="Which network it is, if several have its tensors."
+)
 @click.option("--force", is_flag=True, help="Replace a model that has this name.")
 @click.argument("file", metavar="[FILE]", required=False)
 @with_session
 def import_model(
-    session: Session, source: str | None, name: str, formats: tuple[str, ...], force: bool, file: str | None
+    session: Session,
+    source: str | None,
+    name: str,
+    formats: tuple[str, ...],
+    network: str,
+    force: bool,
+    file: str | None,
 ) -> None:
     """Add a checkpoint of your own to the cache.
 
@@ -111,7 +120,7 @@ def import_model(
         raise click.UsageError("Name one file: --input FILE.")
     cache = session.working_cache()
     session.say(f"Importing {chosen} ...")
-    spec = cache.import_file(chosen, name, formats or TENSOR_FORMATS, replace=force)
+    spec = cache.import_file(chosen, name, formats or TENSOR_FORMATS, replace=force, network=network)
     files = {format: str(path) for format, path in cache.shelf.cached(spec.slug).items()}
     prefix = cache.detail(spec.slug)["provenance"].get("prefix", "")
     if prefix:

@@ -31,7 +31,7 @@ class Runner(Protocol):
     """A network that an engine has loaded. Many threads may call it at once."""
 
     def __call__(self, batch: Float32) -> Float32:
-        """Return relative inverse depth (N, h, w) of normalised RGB (N, 3, h, w), h and w multiples of 32."""
+        """Return what the network gives (N, h, w) for normalised RGB (N, 3, h, w), h and w its multiples."""
 
 
 class Engine(NamedTuple):

@@ -52,16 +52,26 @@ def bind(network: str, layout: Layout, names: Iterable[str], properties: Mapping
     """
     entries = {name: layout.tensors[name] for name in names}
     floats = {name: info for name, info in entries.items() if info.dtype in _TYPES}
-    if not layout.mapped or any(info.strides for info in floats.values()):
+    if not (layout.mapped and are_in_place(floats.values())):
         raise UnrecognisedFile(
             "its tensors cannot be used in place", layout.path, "Import it; that rewrites it."
         )
-    if short := next((info.dtype for info in entries.values() if info.dtype.startswith("float8")), ""):
+    if short := type_not_run(entries.values()):
         raise UnrecognisedFile(
             f"its numbers are of type {short}, which engines do not run", layout.path, "torch runs it."
         )
     entries_of = b"".join(_graph(floats, layout.path.name))
     return _property(properties) + _message(_GRAPH, entries_of) + graph_of(network)
+
+
+def are_in_place(tensors: Iterable[TensorInfo]) -> bool:
+    """Tell whether each tensor lies in a mapped file as an engine wants it in memory: in one piece."""
+    return not any(info.strides for info in tensors)
+
+
+def type_not_run(tensors: Iterable[TensorInfo]) -> str:
+    """Return a type among those of tensors that no engine runs; empty where there is none."""
+    return next((info.dtype for info in tensors if info.dtype.startswith("float8")), "")
 
 
 def graph_of(network: str) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import formats
+from ..catalog import sight_of
 from ..errors import EngineUnavailable
 from . import PLAIN, TORCH, TORCH_EXTRA, Engine
 from .artefact import properties_of
@@ -59,7 +60,7 @@ def compare(network: str, path: Path, weights: Path, engines: Sequence[Engine]) 
     EngineUnavailable
         When none is left.
     """
-    picture = _picture()
+    picture = _picture(sight_of(network).multiple)
     expected = _by_torch(network, weights, picture) if reference() == TORCH else _plainly(path, picture)
     errors: dict[str, float] = {}
     failures = []
@@ -134,13 +135,14 @@ def _remedy(engine: Engine) -> str:
     return f"Use --engine torch, or another version of {engine.name}."
 
 
-def _picture() -> Float32:
-    """Return a normalised picture (1, 3, h, w): a slope, stripes of many widths, noise."""
+def _picture(multiple: int = _STEP) -> Float32:
+    """Return a normalised picture (1, 3, h, w), of sides that are multiples: a slope, stripes of many widths, noise."""
     rows, columns = np.mgrid[0 : _SIZE[0], 0 : _SIZE[1]] / _SIZE[1]
     stripes = np.stack([np.sin(40 * rows * columns + phase) for phase in range(3)])
     noise = np.random.default_rng(0).normal(0, 0.2, stripes.shape)
     picture: Float32 = (2 * rows - 1 + 0.7 * stripes + noise)[None].astype(np.float32)
-    return picture
+    height, width = (side // multiple * multiple for side in _SIZE)
+    return np.ascontiguousarray(picture[..., :height, :width])
 
 
 def _by_torch(network: str, weights: Path, picture: Float32) -> Float32:

@@ -21,7 +21,7 @@ from ..checkpoints import (
     unused,
 )
 from ..errors import UsageError
-from . import dpt, midas
+from . import depth_anything, dpt, midas
 
 __all__ = [
     "NETWORKS",
@@ -36,7 +36,8 @@ __all__ = [
     "unused_prefixes",
 ]
 
-_VARIANTS: dict[str, dpt.DptVariant | midas.MidasVariant] = {**dpt.VARIANTS, **midas.VARIANTS}
+Variant = dpt.DptVariant | midas.MidasVariant | depth_anything.DepthAnythingVariant
+_VARIANTS: dict[str, Variant] = {**dpt.VARIANTS, **midas.VARIANTS, **depth_anything.VARIANTS}
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)
 """The names that :func:`build` knows."""
 
@@ -52,8 +53,8 @@ def build(network: str) -> nn.Module:
     Returns
     -------
     nn.Module
-        Maps normalised RGB (N, 3, H, W), float32, H and W multiples of 32, to relative inverse depth
-        (N, H, W), float32. Until :func:`fill` it has names and shapes only.
+        Maps normalised RGB (N, 3, H, W), float32, H and W multiples of `catalog.Sight.multiple`, to what
+        `catalog.Sight.kind` says (N, H, W), float32. Until :func:`fill` it has names and shapes only.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def unused_prefixes(network: str) -> tuple[str, ...]:
     return _variant(network).unused
 
 
-def _variant(network: str) -> dpt.DptVariant | midas.MidasVariant:
+def _variant(network: str) -> Variant:
     try:
         return _VARIANTS[network]
     except KeyError:

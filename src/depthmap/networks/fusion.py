@@ -74,7 +74,7 @@ class ResidualConvUnit(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Adds the refined skip to the coarser map, refines the sum, and doubles its resolution or brings it to a size."""
+    """Adds the refined skip to the coarser map, refines the sum, and enlarges it, as a rule to twice its size."""
 
     def __init__(self, features: int, outputs: int, variant: DecoderVariant, coarsest: bool) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class FusionBlock(nn.Module):
     def forward(
         self, skip: Tensor, coarser: Tensor | None = None, size: Sequence[int] | None = None
     ) -> Tensor:
-        """Fuse ``skip`` (N, C, H, W) and ``coarser``, of the same shape, to (N, C', 2 H, 2 W) or (N, C', *size)."""
+        """Fuse ``skip`` (N, C, H, W) and ``coarser``, of the same shape, to (N, C', *size), or (N, C', 2 H, 2 W)."""
         if coarser is not None and self.resConfUnit1 is not None:
             skip = coarser + self.resConfUnit1(skip)
         x = self.resConfUnit2(skip)
@@ -93,8 +93,8 @@ class FusionBlock(nn.Module):
         # sum to one, so they commute: done first, the convolution costs a quarter.
         if self.out_conv is not None:
             x = self.out_conv(x)
-        scale = 2.0 if size is None else None
-        return F.interpolate(x, size, scale, mode="bilinear", align_corners=True)
+        factor = None if size else 2.0
+        return F.interpolate(x, size, factor, mode="bilinear", align_corners=True)
 
 
 class Context(nn.Module):

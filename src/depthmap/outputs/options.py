@@ -11,7 +11,7 @@ from ..ranges import EYES, RATIO
 class Options(NamedTuple):
     """Choices for the outputs that have them; each output takes those that concern it.
 
-    Parameters
+    Attributes
     ----------
     colours : str
         A name of `depthmap.colours.COLOUR_MAPS`.
