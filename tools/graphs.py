@@ -22,21 +22,24 @@ from depthmap.catalog import sight_of
 from depthmap.engines.artefact import GRAPHS
 from depthmap.networks import NETWORKS, build
 
-SMALL = 4096
+SMALL = 256
 """Bytes up to which a constant is computed while the graph is made."""
 
 
 def exported(network: str) -> ir.Model:
-    """Return the network as exported by torch, for any number of pictures, and for sides that are its multiples."""
-    multiple = sight_of(network).multiple
-    sizes = {axis: torch.export.Dim(name, min=2, max=4096) for axis, name in ((2, "rows"), (3, "columns"))}
+    """Return the network as exported by torch, for any number of pictures, and for all sides that it takes."""
+    sight = sight_of(network)
+    axes = {0: torch.export.Dim("n", min=1, max=4096)}
+    sides = (sight.fixed, sight.fixed)
+    if not sight.fixed:
+        sides = (8 * sight.multiple, 6 * sight.multiple)
+        for axis, name in ((2, "rows"), (3, "columns")):
+            axes[axis] = sight.multiple * torch.export.Dim(name, min=2, max=4096)
     program = torch.onnx.export(
         build(network),
-        (torch.empty(2, 3, 8 * multiple, 6 * multiple, device="meta"),),
+        (torch.empty(2, 3, *sides, device="meta"),),
         dynamo=True,
-        dynamic_shapes=(
-            {0: torch.export.Dim("n", min=1, max=4096)} | {a: multiple * d for a, d in sizes.items()},
-        ),
+        dynamic_shapes=(axes,),
         input_names=["picture"],
         output_names=["inverse_depth"],
         optimize=False,

@@ -40,6 +40,8 @@ class Sight(NamedTuple):
     """One of `RESTORES`."""
     kind: str = "relative inverse depth"
     """One of `depth.KINDS`."""
+    fixed: int = 0
+    """Both sides of its input, in pixels, where it takes no others: every picture is squeezed into that square."""
 
 
 _MIDAS = Sight()
@@ -54,6 +56,11 @@ SIGHTS = {
         ("v1", Sight(14, "linear")),
     )
     for size in ("small", "base", "large")
+} | {
+    "dpt_swin2_large_384": Sight(fixed=384),
+    "dpt_swin2_base_384": Sight(fixed=384),
+    "dpt_swin2_tiny_256": Sight(fixed=256),
+    "dpt_levit_224": Sight(fixed=224),
 }
 """By network, where it is not MiDaS's."""
 
@@ -116,6 +123,11 @@ class ModelSpec:
         return sight_of(self.network).multiple
 
     @property
+    def fixed(self) -> int:
+        """Both sides of the network's input, in pixels, where it takes no others; else 0."""
+        return sight_of(self.network).fixed
+
+    @property
     def restored(self) -> str:
         """How the network's output is brought to the size of the picture: one of `RESTORES`."""
         return sight_of(self.network).restored
@@ -165,6 +177,9 @@ class ModelSpec:
             )
         if not 32 <= self.input_size <= 4096 or self.resize not in RESIZES:
             raise UsageError(f"input_size must be 32 to 4096, and resize one of {RESIZES}", self.name)
+        if self.fixed and (self.input_size, self.resize) != (self.fixed, "square"):
+            what = f"{self.network} sees squares of {self.fixed} pixels: input_size {self.fixed}, resize square"
+            raise UsageError(what, self.name)
 
     def renamed(self, name: str) -> ModelSpec:
         """Return the same network under the user's own name: no source, and nothing that it must equal."""
@@ -264,8 +279,16 @@ EMBEDDED = CATALOG["depthmap_tiny"]
 def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the first model of a network, for how it prepares pictures."""
     found = next((spec for spec in catalog.values() if spec.network == network), None)
-    # Depth Anything, of which the catalogue has no model
-    return found or ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
+    return found or _uncatalogued(network)
+
+
+def _uncatalogued(network: str) -> ModelSpec:
+    """Return how a network prepares pictures of which the catalogue has no model."""
+    if not network.startswith("dpt_"):
+        return ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
+    fixed = sight_of(network).fixed
+    size = fixed or int(network.rsplit("_", 1)[1])
+    return ModelSpec(network, network, size, "square" if fixed else "minimal", *_HALF)
 
 
 def find(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec | None:

@@ -97,10 +97,21 @@ def rounded_size(size: int, multiple: int = 1) -> int:
 def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
     """Return what `prepare` needs to bring the longer side of pictures to ``size``, rounded to the network's multiple.
 
-    None leaves the size to the spec. Raises as `rounded_size` does.
+    None leaves the size to the spec.
+
+    Raises
+    ------
+    UsageError
+        As `rounded_size` does, and when the network takes another size only.
     """
-    if size is None:
+    if size is None or size == spec.fixed:
         return spec
+    if spec.fixed:
+        raise UsageError(
+            f"{spec.name} sees every picture as a square of {spec.fixed} pixels, and cannot at {size}",
+            "size",
+            f"Leave out the size, or give {spec.fixed}; or use a model whose size can be chosen.",
+        )
     return replace(spec, input_size=rounded_size(size, spec.multiple), resize="upper_bound")
 
 

@@ -22,7 +22,16 @@ _SHARED = {
     for version in ("v2", "v2_indoor", "v2_outdoor", "v1")
     for size in ("small", "base", "large")
 }
-NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny", *_SHARED)
+_MIDAS31 = (
+    "dpt_beit_large_512",
+    "dpt_beit_large_384",
+    "dpt_beit_base_384",
+    "dpt_swin2_large_384",
+    "dpt_swin2_base_384",
+    "dpt_swin2_tiny_256",
+    "dpt_levit_224",
+)
+NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny", *_MIDAS31, *_SHARED)
 """The networks whose tensors are known."""
 Shape = tuple[int, ...]
 _REMEDY = "Check that the file is the checkpoint of this model, complete and not converted."
@@ -86,12 +95,6 @@ def unused(name: str, network: str) -> bool:
     return name.startswith(expected(network).unused)
 
 
-@cache
-def never_read() -> tuple[str, ...]:
-    """Return how the tensors begin that published files hold and no network reads."""
-    return tuple({prefix: None for network in NETWORKS for prefix in expected(network).unused})
-
-
 def recognise(shapes: Mapping[str, Shape]) -> str:
     """Tell which network has these tensors, the first of those that are `alike`.
 
@@ -135,7 +138,7 @@ def require_fit(network: str, tensors: Mapping[str, tuple[str, Shape]]) -> None:
     network : str
         One of :data:`NETWORKS`.
     tensors : mapping of str to (str, tuple of int)
-        Dtype, by torch's name, and shape of each tensor. Those that no network reads are passed over.
+        Dtype, by torch's name, and shape of each tensor. Those that the network never reads are passed over.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def require_fit(network: str, tensors: Mapping[str, tuple[str, Shape]]) -> None:
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
     own = expected(network)
-    read = {name: tensor for name, tensor in tensors.items() if not name.startswith(never_read())}
+    read = {name: tensor for name, tensor in tensors.items() if not name.startswith(own.unused)}
     difference = difference_of_shapes(
         own.shapes, {name: shape for name, (_, shape) in read.items()}
     ) or difference_of_kinds(

@@ -60,7 +60,8 @@ def compare(network: str, path: Path, weights: Path, engines: Sequence[Engine]) 
     EngineUnavailable
         When none is left.
     """
-    picture = _picture(sight_of(network).multiple)
+    sight = sight_of(network)
+    picture = _picture(sight.multiple, (sight.fixed, sight.fixed) if sight.fixed else _SIZE)
     expected = _by_torch(network, weights, picture) if reference() == TORCH else _plainly(path, picture)
     errors: dict[str, float] = {}
     failures = []
@@ -135,13 +136,13 @@ def _remedy(engine: Engine) -> str:
     return f"Use --engine torch, or another version of {engine.name}."
 
 
-def _picture(multiple: int = _STEP) -> Float32:
+def _picture(multiple: int = _STEP, size: tuple[int, int] = _SIZE) -> Float32:
     """Return a normalised picture (1, 3, h, w), of sides that are multiples: a slope, stripes of many widths, noise."""
-    rows, columns = np.mgrid[0 : _SIZE[0], 0 : _SIZE[1]] / _SIZE[1]
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]] / size[1]
     stripes = np.stack([np.sin(40 * rows * columns + phase) for phase in range(3)])
     noise = np.random.default_rng(0).normal(0, 0.2, stripes.shape)
     picture: Float32 = (2 * rows - 1 + 0.7 * stripes + noise)[None].astype(np.float32)
-    height, width = (side // multiple * multiple for side in _SIZE)
+    height, width = (side // multiple * multiple for side in size)
     return np.ascontiguousarray(picture[..., :height, :width])
 
 

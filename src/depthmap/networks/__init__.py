@@ -16,12 +16,11 @@ from ..checkpoints import (
     difference_of_shapes,
     expected_shapes,
     misfit,
-    never_read,
     recognise,
     unused,
 )
 from ..errors import UsageError
-from . import depth_anything, dpt, midas
+from . import depth_anything, dpt, midas, midas31
 
 __all__ = [
     "NETWORKS",
@@ -36,8 +35,13 @@ __all__ = [
     "unused_prefixes",
 ]
 
-Variant = dpt.DptVariant | midas.MidasVariant | depth_anything.DepthAnythingVariant
-_VARIANTS: dict[str, Variant] = {**dpt.VARIANTS, **midas.VARIANTS, **depth_anything.VARIANTS}
+Variant = dpt.DptVariant | midas.MidasVariant | midas31.SquareVariant | depth_anything.DepthAnythingVariant
+_VARIANTS: dict[str, Variant] = {
+    **dpt.VARIANTS,
+    **midas.VARIANTS,
+    **midas31.VARIANTS,
+    **depth_anything.VARIANTS,
+}
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)
 """The names that :func:`build` knows."""
 
@@ -61,7 +65,9 @@ def build(network: str) -> nn.Module:
     UsageError
         When there is no such network.
     """
-    module = _variant(network).build()
+    variant = _variant(network)
+    module = variant.build()
+    module.__dict__["unused"] = variant.unused  # what `fill` passes over
     for part in module.modules():
         part.__dict__["training"] = (
             False  # what `eval` does, without torch's look at each attribute that is set
@@ -72,7 +78,8 @@ def build(network: str) -> nn.Module:
 def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Make the tensors of ``state`` the parameters of ``module``: nothing is copied, nothing cast.
 
-    Tensors that the published files hold but inference never reads are passed over.
+    Tensors that published files of the network hold but inference never reads are passed over, where it is one of
+    `build`.
 
     Raises
     ------
@@ -80,7 +87,8 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
     places = slots(module)
-    read = {name: tensor for name, tensor in state.items() if not name.startswith(never_read())}
+    unused: tuple[str, ...] = module.__dict__.get("unused", ())
+    read = {name: tensor for name, tensor in state.items() if not name.startswith(unused)}
     if not _fit(places, read):
         own = module.state_dict()
         raise misfit(difference_of_shapes(_shapes(own), _shapes(read)) or _other_kinds(own, read))
