@@ -11,13 +11,13 @@ from support import python
 ROOT = Path(depthmap.__file__).parent
 # Each layer may import from those before it.
 LAYERS = [
-    {"errors", "signatures"},
+    {"errors", "signatures", "families"},
     {"catalog", "extras"},
     {"settings", "checkpoints"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},
     {"images", "geometry", "known_points"},
-    {"depth"},
+    {"depth", "readings"},
     {"download"},
     {"cache"},
     {"loader"},

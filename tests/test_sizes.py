@@ -104,7 +104,7 @@ def test_the_longer_side_is_the_nearest_multiple_and_the_aspect_is_kept(
 
 def test_without_a_size_a_map_is_bit_for_bit_what_the_network_s_own_rule_gives(picture: np.ndarray) -> None:
     estimator = DepthEstimator(TINY)
-    by_hand = estimator._run(transforms.prepare(picture, estimator.spec)[None])[0]
+    by_hand = estimator._run(transforms.prepare(picture, estimator.spec)[None])[0][0]
     assert np.array_equal(estimator.predict(picture), transforms.restore(by_hand, *picture.shape[:2]))
     assert transforms.at_size(estimator.spec, None) is estimator.spec
 

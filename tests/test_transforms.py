@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, RESTORES, SIZES, ModelSpec
+from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, SIZES, ModelSpec
 from depthmap.errors import UsageError
+from depthmap.families import RESTORES
 from depthmap.transforms import at_size, network_size, prepare, resize_cubic, restore, rounded_size
 from support import GOLDENS
 

@@ -18,30 +18,36 @@ import torch
 from onnx_ir.passes.common import CommonSubexpressionEliminationPass, RemoveUnusedNodesPass
 from onnxscript import optimizer
 
-from depthmap.catalog import sight_of
 from depthmap.engines.artefact import GRAPHS
+from depthmap.families import family_of
 from depthmap.networks import NETWORKS, build
 
 SMALL = 256
-"""Bytes up to which a constant is computed while the graph is made."""
+"""Numbers up to which a constant is computed while the graph is made; engines compute larger ones as they open it."""
+_AXES: dict[int, list[str]] = {
+    1: ["n"],
+    2: ["n", "numbers"],
+    3: ["n", "rows", "columns"],
+    4: ["n", "channels", "rows", "columns"],
+}
+"""What an output's axes are called, by how many it has."""
 
 
 def exported(network: str) -> ir.Model:
-    """Return the network as exported by torch, for any number of pictures, and for all sides that it takes."""
-    sight = sight_of(network)
-    axes = {0: torch.export.Dim("n", min=1, max=4096)}
-    sides = (sight.fixed, sight.fixed)
-    if not sight.fixed:
-        sides = (8 * sight.multiple, 6 * sight.multiple)
-        for axis, name in ((2, "rows"), (3, "columns")):
-            axes[axis] = sight.multiple * torch.export.Dim(name, min=2, max=4096)
+    """Return the network as exported by torch, for any number of pictures, and for all sizes that it takes."""
+    family = family_of(network)
+    others = family.inputs[1:]
+    n = torch.export.Dim("n", min=1, max=4096)
+    height, width = (family.fixed or count * family.multiple for count in (8, 6))
+    axes = {} if family.fixed else {2: "rows", 3: "columns"}
+    sides = {a: family.multiple * torch.export.Dim(name, min=2, max=4096) for a, name in axes.items()}
     program = torch.onnx.export(
         build(network),
-        (torch.empty(2, 3, *sides, device="meta"),),
+        (torch.empty(2, 3, height, width, device="meta"), *(torch.empty(2, device="meta") for _ in others)),
         dynamo=True,
-        dynamic_shapes=(axes,),
-        input_names=["picture"],
-        output_names=["inverse_depth"],
+        dynamic_shapes=({0: n} | sides, *({0: n} for _ in others)),
+        input_names=list(family.inputs),
+        output_names=list(family.outputs),
         optimize=False,
         verbose=False,
     )
@@ -123,8 +129,8 @@ def _as_gemm(graph: ir.Graph, product: ir.Node) -> None:
     graph.remove([add, product], safe=True)
 
 
-def strip(model: ir.Model) -> None:
-    """Drop what says where in the code something came from, and give values short names."""
+def strip(model: ir.Model, inputs: int = 1) -> None:
+    """Drop what says where in the code something came from, give values short names, and keep so many inputs."""
     graph = model.graph
     kept = {*graph.inputs, *graph.outputs}
     model.metadata_props.clear()
@@ -138,8 +144,10 @@ def strip(model: ir.Model) -> None:
         node.metadata_props.clear()
         node.doc_string, node.name = None, f"n{number}"
     for value in graph.outputs:
-        value.shape = ir.Shape(["n", "rows", "columns"])
-    del graph.inputs[1:]  # an initialiser that is an input too could be overridden, and would not be folded
+        value.shape = ir.Shape(_AXES[value.shape.rank() if value.shape else 3])
+    del graph.inputs[
+        inputs:
+    ]  # an initialiser that is an input too could be overridden, and would not be folded
 
 
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:
@@ -153,7 +161,7 @@ def make(network: str, folder: Path) -> Path:
     """Write the graph of a network, and return its path."""
     model = exported(network)
     simplify(model)
-    strip(model)
+    strip(model, len(family_of(network).inputs))
     path = folder / f"{network}.onnx"
     path.write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
     return path

@@ -64,7 +64,7 @@ def _output(estimator: Any, key: str) -> Any:
     kind, *numbers = re.split(r"_(\d+)x(\d+)_seed(\d+)", key)[:4]
     height, width, seed = map(int, numbers)
     if kind == "net":
-        found = estimator._run(_synthetic()["network_input"](height, width, seed))[0]
+        found = estimator._run(_synthetic()["network_input"](height, width, seed))[0][0]
     else:
         found = estimator.predict(_synthetic()["image"](height, width, seed))
     return found[:: STEPS[kind], :: STEPS[kind]]

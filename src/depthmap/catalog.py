@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import UnknownModel, UsageError
+from .families import Family, family_of
 
 RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -20,54 +21,12 @@ _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
 RESIZES = ("minimal", "upper_bound", "lower_bound", "area", "square")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
-RESTORES = ("cubic", "linear", "linear_corners")
-"""How a map is brought to the size of the picture: ``"linear"`` lets the borders of both coincide, as torch does
-without ``align_corners``, and ``"linear_corners"`` the centres of the outermost pixels, as it does with them."""
 SIZES = (32, 1536)
 """The least and the greatest longer side, in pixels, at which a network may be asked to see pictures.
 
 A transformer's memory grows with the fourth power of it: for a square at the greatest, the scores of one attention of
 DPT_Large are 5.4 GB, and an engine may hold them twice.
 """
-
-
-class Sight(NamedTuple):
-    """What follows from a network alone of how pictures come to it, and of the maps that it makes of them."""
-
-    multiple: int = 32
-    """Sides of its input are multiples of this."""
-    restored: str = "cubic"
-    """One of `RESTORES`."""
-    kind: str = "relative inverse depth"
-    """One of `depth.KINDS`."""
-    fixed: int = 0
-    """Both sides of its input, in pixels, where it takes no others: every picture is squeezed into that square."""
-
-
-_MIDAS = Sight()
-_CORNERS = Sight(14, "linear_corners")
-_METRES = _CORNERS._replace(kind="metric depth")
-SIGHTS = {
-    f"depth_anything_{version}_{size}": sight
-    for version, sight in (
-        ("v2", _CORNERS),
-        ("v2_indoor", _METRES),
-        ("v2_outdoor", _METRES),
-        ("v1", Sight(14, "linear")),
-    )
-    for size in ("small", "base", "large")
-} | {
-    "dpt_swin2_large_384": Sight(fixed=384),
-    "dpt_swin2_base_384": Sight(fixed=384),
-    "dpt_swin2_tiny_256": Sight(fixed=256),
-    "dpt_levit_224": Sight(fixed=224),
-}
-"""By network, where it is not MiDaS's."""
-
-
-def sight_of(network: str) -> Sight:
-    """Return how a network sees."""
-    return SIGHTS.get(network, _MIDAS)
 
 
 _MIT = "MIT"
@@ -118,24 +77,14 @@ class ModelSpec:
         return self.base + self.path if self.path else ""
 
     @property
-    def multiple(self) -> int:
-        """The network's input has sides that are multiples of this, in pixels."""
-        return sight_of(self.network).multiple
-
-    @property
-    def fixed(self) -> int:
-        """Both sides of the network's input, in pixels, where it takes no others; else 0."""
-        return sight_of(self.network).fixed
-
-    @property
-    def restored(self) -> str:
-        """How the network's output is brought to the size of the picture: one of `RESTORES`."""
-        return sight_of(self.network).restored
+    def family(self) -> Family:
+        """How pictures come to the network, and what its outputs are."""
+        return family_of(self.network)
 
     @property
     def kind(self) -> str:
         """What the network's numbers are: one of `depth.KINDS`."""
-        return sight_of(self.network).kind
+        return self.family.kind
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as builtins: what the ``.pkl`` and ``.h5`` files hold."""
@@ -177,8 +126,9 @@ class ModelSpec:
             )
         if not 32 <= self.input_size <= 4096 or self.resize not in RESIZES:
             raise UsageError(f"input_size must be 32 to 4096, and resize one of {RESIZES}", self.name)
-        if self.fixed and (self.input_size, self.resize) != (self.fixed, "square"):
-            what = f"{self.network} sees squares of {self.fixed} pixels: input_size {self.fixed}, resize square"
+        fixed = self.family.fixed
+        if fixed and (self.input_size, self.resize) != (fixed, "square"):
+            what = f"{self.network} sees squares of {fixed} pixels: input_size must be {fixed}, and resize square"
             raise UsageError(what, self.name)
 
     def renamed(self, name: str) -> ModelSpec:
@@ -286,7 +236,7 @@ def _uncatalogued(network: str) -> ModelSpec:
     """Return how a network prepares pictures of which the catalogue has no model."""
     if not network.startswith("dpt_"):
         return ModelSpec(network, network, 518, "lower_bound", *_IMAGENET)
-    fixed = sight_of(network).fixed
+    fixed = family_of(network).fixed
     size = fixed or int(network.rsplit("_", 1)[1])
     return ModelSpec(network, network, size, "square" if fixed else "minimal", *_HALF)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import transforms
+from . import readings, transforms
 from .cache import ModelCache
 from .catalog import ModelSpec
 from .depth import Depth
@@ -197,27 +197,26 @@ class DepthEstimator:
     def _depths(self, images: Sequence[Picture | Photo], batch_size: int, seen: ModelSpec) -> list[Depth]:
         """Return the depth of each picture as the network sees it by ``seen``."""
         photos = [read_photo(image) for image in images]
-        inputs = [_prepared(photo, seen) for photo in photos]
+        inputs = [_inputs(photo, seen) for photo in photos]
         by_size: dict[tuple[int, ...], list[int]] = {}
-        for number, array in enumerate(inputs):
-            by_size.setdefault(array.shape, []).append(number)
+        for number, arrays in enumerate(inputs):
+            by_size.setdefault(arrays[0].shape, []).append(number)
         depths: dict[int, Depth] = {}
         for numbers in by_size.values():
             for start in range(0, len(numbers), max(1, batch_size)):
                 chunk = numbers[start : start + batch_size]
-                outputs = self._run(np.stack([inputs[number] for number in chunk]))
-                for number, output in zip(chunk, outputs, strict=True):
-                    depths[number] = self._result(output, photos[number])
+                batch = zip(*(inputs[number] for number in chunk), strict=True)
+                outputs = self._run(*(np.stack(arrays) for arrays in batch))
+                for number, *of_one in zip(chunk, *outputs, strict=True):
+                    depths[number] = self._result(of_one, photos[number])
         return [depths[number] for number in range(len(photos))]
 
-    def _result(self, output: Float32, photo: Photo) -> Depth:
+    def _result(self, outputs: readings.Outputs, photo: Photo) -> Depth:
+        height, width = photo.pixels.shape[:2]
         with running:
-            height, width = photo.pixels.shape[:2]
-            values = transforms.restore(output, height, width, self.spec.restored)
+            read = readings.read(outputs, readings.Scene(self.spec, width, height, photo.camera))
         return Depth(
-            values,
-            kind=self.spec.kind,
-            camera=photo.camera,
+            **read,
             model=self.spec.name,
             sha256=self.sha256,
             engine=self.engine,
@@ -227,9 +226,12 @@ class DepthEstimator:
         )
 
 
-def _prepared(photo: Photo, seen: ModelSpec) -> Float32:
+def _inputs(photo: Photo, seen: ModelSpec) -> list[Float32]:
+    """Return what the network takes of one picture."""
+    height, width = photo.pixels.shape[:2]
+    others = [np.float32(transforms.INPUTS[name](width, height)) for name in seen.family.inputs[1:]]
     with running:  # NumPy's products of matrices have locks too
-        return transforms.prepare(photo.pixels, seen)
+        return [transforms.prepare(photo.pixels, seen), *map(np.asarray, others)]
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -119,7 +119,7 @@ def _forkable(opened: OpenedModel, open_again: Callable[[], OpenedModel | None])
                 opened.path,
                 "Start the program again, or make the estimator in the child.",
             )
-        return lambda batch: anew.runner(batch)  # which keeps its lease
+        return lambda *inputs: anew.runner(*inputs)  # which keeps its lease
 
     return replace(opened, runner=Forkable(opened.runner, again))
 

@@ -3,7 +3,7 @@
 The input of every network is made by one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated
 borders, no anti-aliasing. That is OpenCV's ``INTER_CUBIC``, with which the official code makes it, and torch's
 ``bicubic`` with ``align_corners=False``, with which MiDaS brings the map to the size of the picture. Other networks
-do that by linear interpolation (`catalog.RESTORES`). It is done here in NumPy, so that engines without torch share it.
+do that by linear interpolation (`families.RESTORES`). It is done here in NumPy, so that engines without torch share it.
 """
 
 from __future__ import annotations
@@ -104,22 +104,23 @@ def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
     UsageError
         As `rounded_size` does, and when the network takes another size only.
     """
-    if size is None or size == spec.fixed:
+    fixed = spec.family.fixed
+    if size is None or size == fixed:
         return spec
-    if spec.fixed:
+    if fixed:
         raise UsageError(
-            f"{spec.name} sees every picture as a square of {spec.fixed} pixels, and cannot at {size}",
+            f"{spec.name} sees every picture as a square of {fixed} pixels, and cannot at {size}",
             "size",
-            f"Leave out the size, or give {spec.fixed}; or use a model whose size can be chosen.",
+            f"Leave out the size, or give {fixed}; or use a model whose size can be chosen.",
         )
-    return replace(spec, input_size=rounded_size(size, spec.multiple), resize="upper_bound")
+    return replace(spec, input_size=rounded_size(size, spec.family.multiple), resize="upper_bound")
 
 
 def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """Return the size at which a network sees a picture.
 
-    The aspect is kept but for the rounding of each side to a multiple of ``spec.multiple``, half to even; by the rule
-    ``"square"`` it is not.
+    The aspect is kept but for the rounding of each side to a multiple of ``spec.family.multiple``, half to even; by
+    the rule ``"square"`` it is not.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     Returns
     -------
     tuple of int
-        Width and height, multiples of ``spec.multiple`` and never less.
+        Width and height, multiples of ``spec.family.multiple`` and never less.
 
     Raises
     ------
@@ -146,8 +147,9 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """
     if width < 1 or height < 1:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
-    fit = _RULES[spec.resize](spec.input_size, width, height, spec.multiple)
-    return _rounded(fit.scale * width, fit, spec.multiple), _rounded(fit.scale * height, fit, spec.multiple)
+    multiple = spec.family.multiple
+    fit = _RULES[spec.resize](spec.input_size, width, height, multiple)
+    return _rounded(fit.scale * width, fit, multiple), _rounded(fit.scale * height, fit, multiple)
 
 
 def _rounded(side: float, fit: _Fit, multiple: int) -> int:
@@ -173,7 +175,7 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     Returns
     -------
     array
-        Normalised RGB (3, h, w), float32, contiguous; h and w are multiples of ``spec.multiple``.
+        Normalised RGB (3, h, w), float32, contiguous; h and w are multiples of ``spec.family.multiple``.
 
     Raises
     ------
@@ -188,7 +190,7 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     # Resizing is linear, so the division by 255 may come after it, where there are fewer pixels.
     white = 255.0 if picture.dtype == np.uint8 else 1.0
     mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
-    resized = resize_cubic(picture, height, width)
+    resized = PREPARED[spec.family.prepared](picture, height, width, spec)
     resized -= mean * np.float32(white)
     resized /= std * np.float32(white)
     return np.ascontiguousarray(resized.transpose(2, 0, 1))
@@ -204,7 +206,7 @@ def restore(values: NDArray[Any], height: int, width: int, how: str = "cubic") -
     height, width : int
         Size of the picture in pixels.
     how : str
-        One of `catalog.RESTORES`: ``spec.restored``.
+        One of `families.RESTORES`.
 
     Returns
     -------
@@ -331,3 +333,12 @@ _TAPS: dict[str, Callable[[int, int], Taps]] = {
     "linear": lambda length, new: _linear(_centres(length, new), length),
     "linear_corners": lambda length, new: _linear(_corners(length, new), length),
 }
+
+PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
+    "cubic": lambda picture, height, width, spec: resize_cubic(picture, height, width),
+}
+"""How a picture is resized for a network: picture (H, W, 3), new height and width, spec → float32, the same range."""
+INPUTS: dict[str, Callable[[int, int], float]] = {
+    "aspect": lambda width, height: width / height,
+}
+"""What a network may take besides the picture: a number that follows from the picture's width and height."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from depthmap import networks
-from depthmap.catalog import CATALOG, SIGHTS, ModelSpec
+from depthmap.catalog import CATALOG, ModelSpec
 from depthmap.depth import METRIC, RELATIVE_INVERSE
+from depthmap.families import FAMILIES
 from depthmap.networks import dinov2
 from depthmap.networks.depth_anything import VARIANTS
 from depthmap.transforms import prepare, restore
@@ -114,16 +115,16 @@ def test_the_way_from_picture_to_map_is_the_official_one(official: Official) -> 
     for golden in cases:
         spec = spec_of(official.name, golden.size)
         output = official.run(torch.from_numpy(prepare(modern.picture(golden), spec))[None])[0].numpy()
-        depth = restore(output, golden.height, golden.width, spec.restored)
+        depth = restore(output, golden.height, golden.width, spec.family.restored)
         assert depth.dtype == np.float32
         assert relative_error(depth[::8, ::8], golden.array) < END_TO_END
 
 
-def test_what_the_catalogue_says_of_networks_is_said_of_each() -> None:
-    assert SIGHTS.keys() == VARIANTS.keys()
-    assert {sight.multiple for sight in SIGHTS.values()} == {dinov2.PATCH}
-    for name, sight in SIGHTS.items():
-        assert sight.kind == (METRIC if VARIANTS[name].max_depth else RELATIVE_INVERSE)
+def test_what_is_said_of_their_family_is_true_of_each() -> None:
+    assert FAMILIES.keys() >= VARIANTS.keys()
+    for name in VARIANTS:
+        assert FAMILIES[name].multiple == dinov2.PATCH
+        assert FAMILIES[name].kind == (METRIC if VARIANTS[name].max_depth else RELATIVE_INVERSE)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -12,7 +12,12 @@ from depthmap.networks.resnetv2 import StdConv2d
 
 from .filling import filled
 
-SIZES = {"midas_small": (64, 96), "midas_v21": (64, 96), "depthmap_tiny": (64, 96), "dpt_levit_224": (224, 224)}
+SIZES = {
+    "midas_small": (64, 96),
+    "midas_v21": (64, 96),
+    "depthmap_tiny": (64, 96),
+    "dpt_levit_224": (224, 224),
+}
 """The networks that have batch norms, and a size that they take."""
 
 

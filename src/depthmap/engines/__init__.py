@@ -30,8 +30,11 @@ INSTALL = "Run 'pip install onnxruntime'."
 class Runner(Protocol):
     """A network that an engine has loaded. Many threads may call it at once."""
 
-    def __call__(self, batch: Float32) -> Float32:
-        """Return what the network gives (N, h, w) for normalised RGB (N, 3, h, w), h and w its multiples."""
+    def __call__(self, picture: Float32, /, *others: Float32) -> tuple[Float32, ...]:
+        """Return the network's outputs, by `families.Family.outputs`; each begins with the N of the batch.
+
+        ``picture`` is normalised RGB (N, 3, h, w), h and w its multiples; `families.Family.inputs` names the others.
+        """
 
 
 class Engine(NamedTuple):

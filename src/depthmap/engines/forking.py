@@ -103,12 +103,12 @@ class Forkable:
         self._renewing = threading.Lock()
         tell(self)
 
-    def __call__(self, batch: Float32) -> Float32:
+    def __call__(self, *inputs: Float32) -> tuple[Float32, ...]:
         """See `Runner`."""
         with running:
             if self._stale and self._again:
                 self._renew(self._again)
-            return self._run(batch)
+            return self._run(*inputs)
 
     def _renew(self, again: Callable[[], Runner]) -> None:
         with self._renewing:

@@ -24,13 +24,13 @@ def frugal(run: Runner) -> Runner:
     """
     last: tuple[int, ...] = ()
 
-    def run_frugally(batch: Float32) -> Float32:
+    def run_frugally(picture: Float32, *others: Float32) -> tuple[Float32, ...]:
         nonlocal last
-        output = run(batch)
-        if last and last != batch.shape and (trim := _malloc_trim()):
+        outputs = run(picture, *others)
+        if last and last != picture.shape and (trim := _malloc_trim()):
             trim(0)
-        last = batch.shape
-        return output
+        last = picture.shape
+        return outputs
 
     return run_frugally
 

@@ -45,8 +45,9 @@ def open_content(content: bytes, folder: Path, *, many: bool = False) -> Runner:
     once = onnxruntime.RunOptions()
     once.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-    def run(batch: Float32) -> Float32:
-        output: Float32 = session.run(None, {"picture": batch}, once)[0]
-        return output
+    names = [value.name for value in session.get_inputs()]
+
+    def run(*inputs: Float32) -> tuple[Float32, ...]:
+        return tuple(session.run(None, dict(zip(names, inputs, strict=True)), once))
 
     return run

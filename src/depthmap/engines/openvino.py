@@ -38,13 +38,16 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
     # A request is one thread's at a time. It is not kept by the thread: threads go, and all others of them in a fork.
     idle: deque[openvino.InferRequest] = deque()
 
-    def run(batch: Float32) -> Float32:
+    def run(*inputs: Float32) -> tuple[Float32, ...]:
         try:
             request = idle.pop()
         except IndexError:
             request = compiled.create_infer_request()
-        output: Float32 = request.infer({0: batch})[0].copy()  # the next run writes over it
+        results = request.infer(dict(enumerate(inputs)))
+        outputs = tuple(
+            results[number].copy() for number in range(len(results))
+        )  # the next run writes over them
         idle.append(request)
-        return output
+        return outputs
 
     return run

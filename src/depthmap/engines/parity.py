@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import formats
-from ..catalog import sight_of
 from ..errors import EngineUnavailable
+from ..families import MIDAS, Family, family_of
+from ..transforms import INPUTS
 from . import PLAIN, TORCH, TORCH_EXTRA, Engine
 from .artefact import properties_of
 
 if TYPE_CHECKING:
     from . import Float32
 
+    Arrays = tuple[Float32, ...]
+
 log = logging.getLogger("depthmap")
 TOLERANCE = 1e-3
-"""The largest error of an engine in float32, relative to the largest value of the reference's output."""
+"""The largest error of an engine in float32, relative to the largest value of the reference's same output."""
 HALF_TOLERANCE = 5e-3
 """As much for its shorter type: half of what users are promised, since one picture is not all pictures."""
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "depthmap_tiny.engine.onnx"
@@ -60,14 +63,13 @@ def compare(network: str, path: Path, weights: Path, engines: Sequence[Engine]) 
     EngineUnavailable
         When none is left.
     """
-    sight = sight_of(network)
-    picture = _picture(sight.multiple, (sight.fixed, sight.fixed) if sight.fixed else _SIZE)
-    expected = _by_torch(network, weights, picture) if reference() == TORCH else _plainly(path, picture)
+    inputs = _inputs(family_of(network))
+    expected = _by_torch(network, weights, inputs) if reference() == TORCH else _plainly(path, inputs)
     errors: dict[str, float] = {}
     failures = []
     for engine in engines:
         try:
-            errors |= _errors(engine, path, picture, expected)
+            errors |= _errors(engine, path, inputs, expected)
         except EngineUnavailable as error:
             failures.append(error)
     if failures and not errors:
@@ -84,7 +86,7 @@ def properties(errors: dict[str, float]) -> dict[str, str]:
 
 def samples(weights: Path) -> dict[str, str]:
     """Return what the embedded model's artefact says of torch; `require_sound` compares with it."""
-    values = _sampled(_by_torch("depthmap_tiny", weights, _picture())).ravel()
+    values = _sampled(_by_torch("depthmap_tiny", weights, _inputs()))
     return {_SAMPLES: " ".join(f"{value:.7g}" for value in values)}
 
 
@@ -98,27 +100,27 @@ def require_sound(engine: Engine) -> float:
         When the engine cannot run it, or gives something else.
     """
     expected = np.array(properties_of(EMBEDDED)[_SAMPLES].split(), np.float32)
-    output = _run(engine, EMBEDDED, _picture())
-    return _require(engine, EMBEDDED, TORCH, _error(_sampled(output).ravel(), expected))
+    found = _sampled(_run(engine, EMBEDDED, _inputs()))
+    return _require(engine, EMBEDDED, TORCH, _error((found,), (expected,)))
 
 
-def _plainly(path: Path, picture: Float32) -> Float32:
+def _plainly(path: Path, inputs: Arrays) -> Arrays:
     require_sound(PLAIN)
-    return _run(PLAIN, path, picture)
+    return _run(PLAIN, path, inputs)
 
 
-def _errors(engine: Engine, path: Path, picture: Float32, expected: Float32) -> dict[str, float]:
-    worst = max(_error(_run(engine, path, picture, many=many), expected) for many in (False, True))
+def _errors(engine: Engine, path: Path, inputs: Arrays, expected: Arrays) -> dict[str, float]:
+    worst = max(_error(_run(engine, path, inputs, many=many), expected) for many in (False, True))
     errors = {engine.name: _require(engine, path, reference(), worst)}
     if engine.half:
-        half = _run(engine, path, picture, half=True)
+        half = _run(engine, path, inputs, half=True)
         errors[f"{engine.name} {engine.half}"] = _error(half, expected)
     return errors
 
 
-def _run(engine: Engine, path: Path, picture: Float32, *, half: bool = False, many: bool = False) -> Float32:
+def _run(engine: Engine, path: Path, inputs: Arrays, *, half: bool = False, many: bool = False) -> Arrays:
     try:
-        return engine.open(path, half=half, many=many)(picture)
+        return engine.open(path, half=half, many=many)(*inputs)
     except Exception as error:  # engines have no common error
         raise EngineUnavailable(
             f"{engine.name} cannot run the model: {error}", path, _remedy(engine)
@@ -136,17 +138,24 @@ def _remedy(engine: Engine) -> str:
     return f"Use --engine torch, or another version of {engine.name}."
 
 
-def _picture(multiple: int = _STEP, size: tuple[int, int] = _SIZE) -> Float32:
-    """Return a normalised picture (1, 3, h, w), of sides that are multiples: a slope, stripes of many widths, noise."""
-    rows, columns = np.mgrid[0 : size[0], 0 : size[1]] / size[1]
+def _inputs(family: Family = MIDAS) -> Arrays:
+    """Return a batch of one picture, and what else the networks of a family take."""
+    height, width = (family.fixed or side // family.multiple * family.multiple for side in _SIZE)
+    others = (INPUTS[name](width, height) for name in family.inputs[1:])
+    return (_picture(height, width), *(np.array([other], np.float32) for other in others))
+
+
+def _picture(height: int, width: int) -> Float32:
+    """Return a normalised picture (1, 3, h, w): a slope, stripes of many widths, noise."""
+    sides = np.maximum(_SIZE, (height, width))
+    rows, columns = np.mgrid[0 : sides[0], 0 : sides[1]] / _SIZE[1]
     stripes = np.stack([np.sin(40 * rows * columns + phase) for phase in range(3)])
     noise = np.random.default_rng(0).normal(0, 0.2, stripes.shape)
     picture: Float32 = (2 * rows - 1 + 0.7 * stripes + noise)[None].astype(np.float32)
-    height, width = (side // multiple * multiple for side in size)
     return np.ascontiguousarray(picture[..., :height, :width])
 
 
-def _by_torch(network: str, weights: Path, picture: Float32) -> Float32:
+def _by_torch(network: str, weights: Path, inputs: Arrays) -> Arrays:
     import torch
 
     from .. import networks
@@ -154,13 +163,14 @@ def _by_torch(network: str, weights: Path, picture: Float32) -> Float32:
     module = networks.build(network)
     networks.fill_in_float32(module, formats.load(weights))
     with torch.inference_mode():
-        output: Float32 = module(torch.from_numpy(picture)).numpy()
-    return output
+        outputs = module(*(torch.from_numpy(array) for array in inputs))
+    return tuple(output.numpy() for output in networks.all_of(outputs))
 
 
-def _sampled(output: Float32) -> Float32:
-    return output[..., _STEP // 2 :: _STEP, _STEP // 2 :: _STEP]
+def _sampled(outputs: Arrays) -> Float32:
+    return outputs[0][..., _STEP // 2 :: _STEP, _STEP // 2 :: _STEP].ravel()
 
 
-def _error(output: Float32, expected: Float32) -> float:
-    return float(np.abs(output - expected).max() / np.abs(expected).max())
+def _error(outputs: Arrays, expected: Arrays) -> float:
+    pairs = zip(outputs, expected, strict=True)
+    return max(float(np.abs(output - other).max() / np.abs(other).max()) for output, other in pairs)

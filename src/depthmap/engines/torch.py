@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import EngineUnavailable
+from ..networks import all_of
 from ..networks.folding import fold
 from . import MANY
 from .cores import usable_cores
@@ -30,7 +31,7 @@ def runner(network: nn.Module, device: torch.device, optimize: bool, pictures: i
     with running:
         run = apart(_runner, network, device, optimize, pictures)
     if device.type == "cpu":
-        return Forkable(frugal(lambda batch: apart(run, batch)))
+        return Forkable(frugal(lambda *inputs: apart(run, *inputs)))
 
     def lost() -> Runner:
         raise after_fork(device)
@@ -58,10 +59,10 @@ def _runner(network: nn.Module, device: torch.device, optimize: bool, pictures: 
     network = upload(network, device, dtype) if device.type == "cuda" else network.to(device, dtype)
     network = network.to(memory_format=order)  # type: ignore[call-overload]  # torch's types lack it
 
-    def run(batch: Float32) -> Float32:
+    def run(picture: Float32, *others: Float32) -> tuple[Float32, ...]:
         with torch.inference_mode():
-            output = network(torch.from_numpy(batch).to(device, dtype).to(memory_format=order))
-        array: Float32 = output.float().cpu().numpy()
-        return array
+            batch = torch.from_numpy(picture).to(device, dtype).to(memory_format=order)
+            outputs = network(batch, *(torch.from_numpy(other).to(device, dtype) for other in others))
+        return tuple(output.float().cpu().numpy() for output in all_of(outputs))
 
     return run

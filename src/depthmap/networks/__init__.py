@@ -24,6 +24,7 @@ from . import depth_anything, dpt, midas, midas31
 
 __all__ = [
     "NETWORKS",
+    "all_of",
     "build",
     "expected_shapes",
     "fill",
@@ -57,8 +58,9 @@ def build(network: str) -> nn.Module:
     Returns
     -------
     nn.Module
-        Maps normalised RGB (N, 3, H, W), float32, H and W multiples of `catalog.Sight.multiple`, to what
-        `catalog.Sight.kind` says (N, H, W), float32. Until :func:`fill` it has names and shapes only.
+        Maps normalised RGB (N, 3, H, W), float32, H and W multiples of `families.Family.multiple`,
+        to what `families.Family.outputs` says: one map (N, H, W), float32, or a tuple of tensors.
+        Until :func:`fill` it has names and shapes only.
 
     Raises
     ------
@@ -99,6 +101,11 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 def fill_in_float32(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Give a network its tensors, as `fill` does, in float32: what is stored in another precision is copied."""
     fill(module, {name: t.float() if t.is_floating_point() else t for name, t in state.items()})
+
+
+def all_of(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return what a network gave as a tuple; most give one map and no tuple."""
+    return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 Table = dict[str, Tensor | None]

@@ -69,9 +69,12 @@ def _pairs(module: nn.Module) -> Iterator[tuple[Layer, str, Norm]]:
     A norm of another number of channels than the layer gives is not the layer's.
     """
     for (_, layer), (name, norm) in itertools.pairwise(module.named_children()):
-        if isinstance(layer, LAYERS) and isinstance(norm, NORMS):
-            if layer.weight.shape[_outputs(layer)] == norm.num_features:
-                yield layer, name, norm
+        if (
+            isinstance(layer, LAYERS)
+            and isinstance(norm, NORMS)
+            and layer.weight.shape[_outputs(layer)] == norm.num_features
+        ):
+            yield layer, name, norm
 
 
 def _outputs(layer: Layer) -> int:

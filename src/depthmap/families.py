@@ -1,0 +1,55 @@
+"""What follows from a network alone: how pictures come to it, and what its outputs are. Data only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+RESTORES = ("cubic", "linear", "linear_corners")
+"""How a map is brought to the size of the picture: ``"linear"`` lets the borders of both coincide, as torch does
+without ``align_corners``, and ``"linear_corners"`` the centres of the outermost pixels, as it does with them."""
+
+
+class Family(NamedTuple):
+    """What networks have in common that see and speak alike."""
+
+    multiple: int = 32
+    """Sides of the network's input are multiples of this, in pixels."""
+    fixed: int = 0
+    """The side of the only square that it takes, in pixels; 0 where it takes pictures of any size."""
+    prepared: str = "cubic"
+    """How a picture is resized for it: one of `transforms.PREPARED`."""
+    restored: str = "cubic"
+    """How a map is brought to the size of the picture: one of `RESTORES`."""
+    inputs: tuple[str, ...] = ("picture",)
+    """What it takes: the normalised picture, and any of `transforms.INPUTS`."""
+    outputs: tuple[str, ...] = ("inverse_depth",)
+    """What it gives, in order; the names are those of its graph's outputs."""
+    reading: str = "map"
+    """What makes a `Depth` of the outputs: one of `readings.READINGS`."""
+    kind: str = "relative inverse depth"
+    """What its depth is: one of `depth.KINDS`."""
+
+
+MIDAS = Family()
+DEPTH_ANYTHING_1 = Family(multiple=14, restored="linear")
+DEPTH_ANYTHING_2 = Family(multiple=14, restored="linear_corners")
+DEPTH_ANYTHING_2_METRIC = DEPTH_ANYTHING_2._replace(kind="metric depth")
+FAMILIES = {
+    f"depth_anything_{version}_{size}": family
+    for version, family in (
+        ("v2", DEPTH_ANYTHING_2),
+        ("v2_indoor", DEPTH_ANYTHING_2_METRIC),
+        ("v2_outdoor", DEPTH_ANYTHING_2_METRIC),
+        ("v1", DEPTH_ANYTHING_1),
+    )
+    for size in ("small", "base", "large")
+} | {
+    f"dpt_{encoder}_{size}": MIDAS._replace(fixed=size)
+    for encoder, size in (("swin2_large", 384), ("swin2_base", 384), ("swin2_tiny", 256), ("levit", 224))
+}
+"""By network; those that are not here are MiDaS's."""
+
+
+def family_of(network: str) -> Family:
+    """Return the family of a network."""
+    return FAMILIES.get(network, MIDAS)
