@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..checkpoints import places, require_fit
+from ..checkpoints import places, require_fit, without_indices
 from ..checkpoints.places import Place
 from ..errors import UnrecognisedFile, UsageError
 from ..formats import Layout
@@ -52,8 +52,8 @@ def import_file(
 
     Its network is recognised by its tensors' names and shapes, whatever stands before all of the names; where several
     have the same, ``network`` says which. A flat ``.pt`` that holds nothing else is kept byte for byte; of any other
-    file the network's tensors are written anew. What is left out is said in a warning, and the provenance has it, and
-    the prefix.
+    file the network's tensors are written anew, without indices that it never reads. What else is left out is said in a
+    warning, and the provenance has it, and the prefix.
 
     Raises
     ------
@@ -91,7 +91,8 @@ def import_file(
                 if target == format == "pt" and checkpoint.is_all:
                     shutil.copyfile(source, temporary)
                 else:
-                    formats.get(target).save(checkpoint.tensors, temporary, spec.as_metadata())
+                    tensors = without_indices(checkpoint.tensors, spec.network)
+                    formats.get(target).save(tensors, temporary, spec.as_metadata())
                 staged[target] = temporary
             shelf.store.replace(manifest, slug, staged)
     return spec

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import UnrecognisedFile, UsageError
 
@@ -93,6 +93,22 @@ def expected_shapes(network: str) -> Mapping[str, Shape]:
 def unused(name: str, network: str) -> bool:
     """Tell whether the tensor ``name`` of a checkpoint of ``network`` is never read at inference."""
     return name.startswith(expected(network).unused)
+
+
+class _Typed(Protocol):
+    @property
+    def dtype(self) -> str: ...
+
+
+Typed = TypeVar("Typed", bound=_Typed)
+
+
+def without_indices(tensors: Mapping[str, Typed], network: str) -> dict[str, Typed]:
+    """Return the tensors but for the integers that ``network`` never reads.
+
+    They are places in a table, which follow from the size of the picture; of BEiT at 512 they are 200 MB.
+    """
+    return {n: t for n, t in tensors.items() if is_float(t.dtype) or not unused(n, network)}
 
 
 def recognise(shapes: Mapping[str, Shape]) -> str:
