@@ -22,7 +22,7 @@ from support import GOLDENS, FileServer, save_checkpoint
 CORE = (
     "batch", "cli", "fetching", "inspection", "web",
     "cache/test_adopt.py", "cache/test_budget.py", "cache/test_tidying.py",
-    "test_end_to_end.py", "test_old_names.py", "test_without_torch.py",
+    "test_docs.py", "test_end_to_end.py", "test_old_names.py", "test_without_torch.py",
 )  # fmt: skip
 """What is tested in an environment without torch: marked ``core``."""
 
@@ -41,9 +41,9 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs no torch."""
+    """Mark what needs no torch, nor any other extra."""
     for item in items:
-        if _is_core(item.path):
+        if _is_core(item.path) and not item.get_closest_marker("extra"):
             item.add_marker("core")
 
 

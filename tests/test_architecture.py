@@ -12,7 +12,9 @@ ROOT = Path(depthmap.__file__).parent
 # Each layer may import from those before it.
 LAYERS = [
     {"errors", "signatures", "families"},
-    {"catalog", "extras"},
+    {"spec", "extras"},
+    {"published", "licences"},
+    {"catalog"},
     {"settings", "checkpoints"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},

@@ -17,6 +17,8 @@ from support import PHOTO, sha256
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEED_AN_EXTRA = ("engines.md",)
+"""Pages whose examples need more than the core; those of the others work without torch."""
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -63,7 +65,12 @@ def workplace(tmp_path: Path, stocked: Path, tiny_checkpoint: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=pytest.mark.extra if page.name in NEED_AN_EXTRA else ())
+        for page in PAGES
+        if BLOCK.search(page.read_text())
+    ],
 )
 def test_the_examples_of_a_page_work(page: Path, workplace: Path) -> None:
     for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):

@@ -53,6 +53,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "DEPTHMAP_CACHE_MAX_SIZE": "1.5GiB",
         "DEPTHMAP_LOAD": "read",
         "DEPTHMAP_CATALOG": str(tmp_path / "c.json"),
+        "DEPTHMAP_ACCEPT": "DepthAnythingV2_Base, CC-BY-NC-4.0",
         "DEPTHMAP_EXPORT_DIR": str(tmp_path / "out"),
     }
     assert set(values) == set(VARIABLES)
@@ -69,6 +70,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         max_size=3 << 29,
         load="read",
         catalog=tmp_path / "c.json",
+        accept=("depthanythingv2_base", "cc-by-nc-4.0"),
         export_dir=tmp_path / "out",
     )
 

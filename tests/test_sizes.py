@@ -94,12 +94,13 @@ def test_the_longer_side_is_the_nearest_multiple_and_the_aspect_is_kept(
 ) -> None:
     sides = transforms.network_size(width, height, transforms.at_size(spec, size))
     longer = max(sides)
-    assert longer % 32 == 0
-    assert abs(longer - size) <= 16
+    multiple = spec.family.multiple
+    assert longer % multiple == 0
+    assert abs(longer - size) <= multiple / 2 or longer + multiple > SIZES[1]
     assert longer == sides[width < height] or width == height
     for side, whole in zip(sides, (width, height), strict=True):
-        assert abs(side - whole * longer / max(width, height)) <= 32
-        assert side >= 32
+        assert abs(side - whole * longer / max(width, height)) <= multiple
+        assert side >= multiple
 
 
 def test_without_a_size_a_map_is_bit_for_bit_what_the_network_s_own_rule_gives(picture: np.ndarray) -> None:

@@ -151,9 +151,12 @@ def test_a_network_of_squares_sees_every_picture_as_one(width: int, height: int)
 
 @untimed
 @given(width=sides, height=sides, spec=specs)
-def test_sides_are_multiples_of_32_and_never_below(width: int, height: int, spec: ModelSpec) -> None:
+def test_sides_are_multiples_that_the_network_takes_and_never_below(
+    width: int, height: int, spec: ModelSpec
+) -> None:
     size = network_size(width, height, spec)
-    assert all(side % 32 == 0 and side >= 32 for side in size)
+    multiple = spec.family.multiple
+    assert all(side % multiple == 0 and side >= multiple for side in size)
     if spec.resize == "upper_bound":
         assert max(size) <= spec.input_size
     assert network_size(height, width, spec) in (size[::-1], *_ties(width, height, spec))

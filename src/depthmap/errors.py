@@ -4,6 +4,7 @@
     ├── UsageError                    a wrong argument
     ├── UnknownModel                  no model has that name
     ├── ModelUnavailable              known, but neither cached nor to be had now
+    ├── LicenceNotAccepted            its licence asks to be accepted before a download
     ├── CacheError
     │   ├── CacheNotWritable          "Cache directory not writable"
     │   ├── CacheNotReadable          a file of the cache that its owner lets nobody read
@@ -79,6 +80,10 @@ class UnknownModel(DepthmapError):
 
 class ModelUnavailable(DepthmapError):
     """The model is known, but it is neither cached nor embedded, and it could not be downloaded."""
+
+
+class LicenceNotAccepted(DepthmapError):
+    """The model's licence does not let everybody use it for everything, and has to be accepted before a download."""
 
 
 class CacheError(DepthmapError):

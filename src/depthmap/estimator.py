@@ -59,6 +59,8 @@ class DepthEstimator:
         How many are to come, as far as that is known.
     progress : callable, optional
         Told of a download; see `download.Progress`.
+    accept_licence : bool
+        Accept the model's licence, where that has to be done before a download; see docs/models.md.
     size : int, optional
         The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
         network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at,
@@ -66,7 +68,7 @@ class DepthEstimator:
 
     Raises
     ------
-    UnknownModel, ModelUnavailable, DownloadError, ModelFileCorrupted
+    UnknownModel, ModelUnavailable, LicenceNotAccepted, DownloadError, ModelFileCorrupted
         See `loader.load`.
     EngineUnavailable
         When openvino is asked for and not installed, or the model was not compiled for it.
@@ -88,10 +90,11 @@ class DepthEstimator:
         pictures: int = 1,
         progress: Progress | None = None,
         size: int | None = None,
+        accept_licence: bool = False,
     ) -> None:
         if size is not None:
             transforms.rounded_size(size)  # an error comes before a model is loaded
-        cache = ModelCache(cache_dir)
+        cache = ModelCache(cache_dir, accept_licence=accept_licence)
         places = os.pathsep.join(map(str, cache.settings.directories))
         self._arguments = {
             "device": None if device is None else str(device),
@@ -100,6 +103,7 @@ class DepthEstimator:
             "use_cache": use_cache,
             "engine": engine,
             "pictures": pictures,
+            "accept_licence": accept_licence,
         }
         self.reason = "asked for by name"
         if model_name is None:

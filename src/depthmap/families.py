@@ -34,6 +34,16 @@ MIDAS = Family()
 DEPTH_ANYTHING_1 = Family(multiple=14, restored="linear")
 DEPTH_ANYTHING_2 = Family(multiple=14, restored="linear_corners")
 DEPTH_ANYTHING_2_METRIC = DEPTH_ANYTHING_2._replace(kind="metric depth")
+MIDAS31 = {
+    "dpt_beit_large_512": 512,
+    "dpt_beit_large_384": 384,
+    "dpt_beit_base_384": 384,
+    "dpt_swin2_large_384": 384,
+    "dpt_swin2_base_384": 384,
+    "dpt_swin2_tiny_256": 256,
+    "dpt_levit_224": 224,
+}
+"""MiDaS v3.1, and the size in training, in pixels: the only one that those without BEiT take."""
 FAMILIES = {
     f"depth_anything_{version}_{size}": family
     for version, family in (
@@ -43,10 +53,7 @@ FAMILIES = {
         ("v1", DEPTH_ANYTHING_1),
     )
     for size in ("small", "base", "large")
-} | {
-    f"dpt_{encoder}_{size}": MIDAS._replace(fixed=size)
-    for encoder, size in (("swin2_large", 384), ("swin2_base", 384), ("swin2_tiny", 256), ("levit", 224))
-}
+} | {network: MIDAS._replace(fixed=size) for network, size in MIDAS31.items() if "beit" not in network}
 """By network; those that are not here are MiDaS's."""
 
 

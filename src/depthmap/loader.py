@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from . import formats
-from .cache import ModelCache, Shelf
+from .cache import ModelCache, Shelf, consent
 from .cache.check import known_layout, set_aside, stamp_of, whole
 from .cache.fetch import download_published, fetch
-from .catalog import EMBEDDED, ModelSpec
+from .catalog import EMBEDDED, ModelSpec, by_accuracy
 from .download import Progress
 from .engines import TORCH_EXTRA
 from .errors import DownloadError, FileError, ModelFileCorrupted, ModelUnavailable
@@ -88,8 +88,10 @@ Use = Callable[[ModelSpec, Weights], T]
 
 
 def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
-    """Return the default model, and why it is: ``DEPTHMAP_MODEL``, else the most accurate cached one (in the order
-    of the catalogue), else the embedded one.
+    """Return the default model, and why it is: ``DEPTHMAP_MODEL``, else the most accurate cached one, else the
+    embedded one.
+
+    One that gives metres, or whose licence asks to be accepted, is never the default: see `catalog.by_accuracy`.
 
     Raises
     ------
@@ -99,10 +101,10 @@ def choose(cache: ModelCache) -> tuple[ModelSpec, str]:
     if cache.settings.model:
         return cache.spec(cache.settings.model), "DEPTHMAP_MODEL names it"
     if not cache.settings.disable_cache:
-        for spec in cache.shelf.catalog.values():
-            if not spec.embedded and cache.is_cached(spec.slug):
+        for spec in by_accuracy(cache.shelf.catalog):
+            if cache.is_cached(spec.slug):
                 return spec, "the most accurate model in the cache"
-    return EMBEDDED, "ships with depthmap; no other model is cached"
+    return EMBEDDED, "ships with depthmap; no other model is cached that may be the default"
 
 
 def is_read(settings: Settings, path: Path) -> bool:
@@ -147,8 +149,8 @@ def load(
         If there is no such model.
     ModelFileCorrupted
         If the model's files are damaged and a whole one cannot be downloaded.
-    ModelUnavailable, DownloadError
-        If the model is not cached and cannot be downloaded.
+    ModelUnavailable, DownloadError, LicenceNotAccepted
+        If the model is not cached and cannot be downloaded, or not before its licence is accepted.
     MissingExtra
         If torch is not installed.
     """
@@ -263,6 +265,7 @@ def _passing(
     spec: ModelSpec, cache: ModelCache, use: Use[T], progress: Progress | None
 ) -> tuple[T, str, Path]:
     """Download to a temporary file, which is gone as soon as it is mapped."""
+    consent.require(cache.shelf, spec, noted=False)
     with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as directory:
         require_space(Path(directory), spec.bytes)
         path = Path(directory) / spec.path.rsplit("/", 1)[-1]

@@ -18,6 +18,10 @@ _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(?:([kmgt])(i?))?b?", re.IGNORE
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
+ANY = "*"
+"""What stands for every licence in ``DEPTHMAP_ACCEPT``."""
+
+
 def default_cache_dir(environment: Mapping[str, str] | None = None) -> Path:
     """Return ``$XDG_CACHE_HOME/depthmap/models``, else ``~/.cache/depthmap/models``; the same on all systems.
 
@@ -55,6 +59,8 @@ class Settings:
     load: str = "auto"
     """``"map"``, ``"read"``, or ``"auto"``: read what lies on a network file system, map the rest."""
     catalog: Path | None = None
+    accept: tuple[str, ...] = ()
+    """Models, and licences by their SPDX names, in lower case, whose licence is accepted; `ANY` is every one."""
     export_dir: Path | None = None
 
     @property
@@ -71,6 +77,10 @@ class Settings:
             return self
         first, *more = _directories(os.fspath(cache_dir))
         return replace(self, cache_dir=first, more_dirs=tuple(more))
+
+    def accepting(self) -> Settings:
+        """Return the settings by which every licence is accepted."""
+        return replace(self, accept=(ANY,))
 
 
 def _flag(text: str) -> bool:
@@ -96,6 +106,10 @@ def _urls(text: str) -> tuple[str, ...]:
         if not re.match(r"[a-z][a-z0-9+.-]*://", url, re.IGNORECASE):
             raise ValueError(f"{url} is not a URL such as https://host/folder, file:///folder or s3://bucket")
     return urls
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.lower() for name in re.split(r"[,\s]+", text) if name))
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -148,6 +162,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "DEPTHMAP_CACHE_MAX_SIZE": ("max_size", parse_size),
     "DEPTHMAP_LOAD": ("load", _choice("auto", "map", "read")),
     "DEPTHMAP_CATALOG": ("catalog", _directory),
+    "DEPTHMAP_ACCEPT": ("accept", _names),
     "DEPTHMAP_EXPORT_DIR": ("export_dir", _directory),
 }
 

@@ -148,6 +148,28 @@ def write_hybrid(path: Path, *, extra: str = "") -> Path:
     return path
 
 
+@pytest.mark.parametrize("kind", ["models", "spaces"])
+def test_a_published_file_of_hugging_face_is_linked_even_where_its_size_is_not_known(
+    kind: str, hub: Path, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    below = "" if kind == "models" else f"{kind}/"
+    (small,) = json.loads((tmp_path / "catalog.json").read_text())["models"]
+    published = {"base": "https://huggingface.co/", "path": f"{below}we/Small/resolve/main/files/small.pth"}
+    (tmp_path / "catalog.json").write_text(json.dumps({"models": [small | published | {"bytes": 0}]}))
+    repository = tmp_path / "home" / ".cache" / "huggingface" / "hub" / f"{kind}--we--Small"
+    blob = repository / "blobs" / sha256(tiny_checkpoint)
+    link = repository / "snapshots" / "0123abcd" / "files" / "small.pth"
+    for path in (blob, link):
+        path.parent.mkdir(parents=True)
+    link.symlink_to(Path("../../../blobs") / blob.name)
+    cache = ModelCache()
+    assert cache.adopt("small") is None
+    shutil.copy(tiny_checkpoint, blob)
+    assert cache.adopt("small") == link
+    assert cache.shelf.cached("small")["pt"].stat().st_ino == blob.stat().st_ino
+    assert cache.adopt("depthanythingv1_small") is None
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """Intel/dpt-hybrid-midas in Hugging Face's cache, empty."""

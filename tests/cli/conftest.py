@@ -66,6 +66,7 @@ def mirror(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatc
         "bytes": tiny_checkpoint.stat().st_size,
         "sha256": sha256(tiny_checkpoint),
         "hub_names": ["toy-hub.pt"],
+        "group": "",
     }
     (tmp_path / "catalog.json").write_text(json.dumps({"models": [toy]}))
     monkeypatch.setenv("DEPTHMAP_CATALOG", str(tmp_path / "catalog.json"))

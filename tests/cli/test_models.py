@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from cli.conftest import Run
 from depthmap.cache import ModelCache
+from depthmap.catalog import CATALOG, RECOMMENDED
 from support import PHOTO, arrays_of, flip, save_checkpoint, sha256
 
 
@@ -27,6 +29,58 @@ def test_list_names_the_catalogue_and_what_is_cached(run: Run, mine: str) -> Non
     only = run("models", "list", "--format", "h5", "--json").document["models"]
     assert [row["name"] for row in only] == ["mine"]
     assert "DPT_Large" in run("models", "list").out
+
+
+def test_the_list_shows_what_one_has_and_some_of_each_family_and_all_of_them_when_asked(
+    run: Run, mine: str
+) -> None:
+    short, full = run("models", "list"), run("models", "list", "--all")
+    shown, everything = ({line.split(" ")[0] for line in done.out.splitlines()} for done in (short, full))
+    names = {spec.name for spec in CATALOG.values()}
+    assert shown & names == {spec.name for spec in CATALOG.values() if spec.short}
+    assert everything >= names
+    assert mine in shown & everything
+    assert "8 more with --all" in short.err
+    for done in (short, full):
+        assert max(map(len, done.out.splitlines())) <= 80
+        assert next(line for line in done.out.splitlines() if "recommended" in line).startswith(RECOMMENDED)
+        assert next(line for line in done.out.splitlines() if line.startswith("mine ")).endswith("cached")
+
+
+def test_the_list_says_what_a_model_gives_and_which_licence_asks_to_be_accepted(run: Run) -> None:
+    lines = {line.split(" ")[0]: line for line in run("models", "list", "--all").out.splitlines()}
+    assert "metric" in lines["DepthAnythingV2_Metric_Indoor_Small"]
+    assert "relative" in lines["DPT_Large"]
+    assert "~99 MB" in lines["DepthAnythingV1_Small"]  # nobody has published how large it is
+    for spec in CATALOG.values():
+        assert spec.licence_name in lines[spec.name]
+    assert "CC-BY-NC-4.0" in run("models", "list", "--all").err
+    assert "CC-BY-NC-4.0" not in run("models", "list").err
+
+
+def test_json_lists_all_models_with_or_without_all_and_begins_as_it_always_did(run: Run) -> None:
+    short, full = (
+        run(*args, "--json").document for args in (["models", "list"], ["models", "list", "--all"])
+    )
+    assert short == full
+    assert [row["name"] for row in full["models"]] == [spec.name for spec in CATALOG.values()]
+    assert list(full["models"][0])[:10] == [
+        "name", "slug", "status", "formats", "size_mb", "download_mb", "pinned", "parameters", "licence", "about",
+    ]  # fmt: skip
+
+
+def test_a_model_of_ones_own_catalogue_is_in_the_short_list(run: Run, mirror: Path) -> None:
+    assert "\nToy " in run("models", "list").out
+
+
+def test_info_of_a_model_says_what_is_published_of_it(run: Run) -> None:
+    about = run("models", "info", "DepthAnythingV2_Metric_Indoor_Base", "--json").document["published"]
+    assert (about["kind"], about["terms"]) == ("metric depth", "CC-BY-NC-4.0")
+    assert "fine-tuned from weights under CC-BY-NC-4.0" in about["licence"]
+    assert about["terms_url"].startswith("https://creativecommons.org/")
+    said = run("models", "info", "DPT_Large").out
+    assert "δ < 1.25: NYU 91.7 %, KITTI 91.5 %" in said
+    assert CATALOG["dpt_large"].url in said
 
 
 def test_info_has_the_keys_that_users_know(run: Run, mine: str) -> None:
@@ -272,3 +326,42 @@ def test_a_cache_that_cannot_be_written_is_said_to_be_so(
     done = run(*args)
     assert done.status == 1
     assert done.document["message"].startswith("Cache directory not writable")
+
+
+@pytest.fixture
+def closed(mirror: Path, tmp_path: Path) -> str:
+    """The name of a model whose licence is to be accepted."""
+    path = tmp_path / "catalog.json"
+    (toy,) = json.loads(path.read_text())["models"]
+    path.write_text(json.dumps({"models": [toy | {"licence": "CC-BY-NC-4.0", "terms": "CC-BY-NC-4.0"}]}))
+    return "Toy"
+
+
+@pytest.mark.usefixtures("no_engines")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["models", "download"],
+        ["predict", PHOTO, "-f", "npy", "-o", "out", "-m"],
+        ["setup", "--yes", "--models"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_licence_is_asked_for_once_by_every_command_that_downloads(
+    run: Run, closed: str, command: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run(*command, closed, "--json")
+    assert refused.status in (1, 3)
+    assert "LicenceNotAccepted" in refused.out
+    assert "--accept-licence" in refused.err
+    assert not ModelCache().is_cached("toy")
+    assert "LicenceNotAccepted" not in run(*command, closed, "--accept-licence", "--json").out
+    assert ModelCache().is_cached("toy")
+    assert "DEPTHMAP_ACCEPT" not in os.environ
+    assert "licence accepted" in run("models", "info", closed).out
+
+
+def test_a_rehearsed_download_says_that_a_licence_is_to_be_accepted(run: Run, closed: str) -> None:
+    assert "--accept-licence" in run("models", "download", closed, "--dry-run").err
+    assert "--accept-licence" not in run("models", "download", "DPT_Hybrid", "--dry-run").err

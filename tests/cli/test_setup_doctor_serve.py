@@ -66,6 +66,13 @@ def test_setup_downloads_no_pt_beside_an_h5_unless_it_is_named(run: Run, mirror:
     assert [model["model"] for model in named["missing"]] == ["Toy"]
 
 
+def test_setup_means_by_all_the_models_of_midas_and_ones_own(run: Run, mirror: Path) -> None:
+    mirror.unlink()
+    done = run("setup", "--models", "all", "--yes", "--json").document
+    asked = [model["model"] for model in done["missing"]]
+    assert asked == ["DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small", "Toy"]
+
+
 def test_setup_refuses_names_that_there_are_not(run: Run) -> None:
     assert run("setup", "--models", "nosuch", "--yes").status == 2
     assert run("setup", "--formats", "zip", "--yes").status == 2

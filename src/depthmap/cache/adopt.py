@@ -27,6 +27,10 @@ from .shelf import Shelf
 
 log = logging.getLogger("depthmap")
 _HUGGING_FACE = "https://huggingface.co/"
+_OFFICIAL = re.compile(
+    _HUGGING_FACE + r"(?:(?P<kind>spaces|datasets)/)?(?P<repo>[^/]+/[^/]+)/resolve/[^/]+/(?P<file>.+)"
+)
+"""A file of a repository there."""
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _Take = Callable[[Shelf, ModelSpec, Path, bool], str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -63,10 +67,10 @@ def _user_cache() -> Path:
 def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
     """Take a model that is on this machine already into the cache.
 
-    A checkpoint of torch.hub becomes the ``.pt``, hard-linked or copied; its SHA-256 must be the published one. Where
-    there is none, and the model has no whole file, its file in Hugging Face's cache becomes the ``.h5``: the tensors
-    are renamed, and that file's SHA-256 must be the one by which that cache names it. What does not hold is passed
-    over, with a warning.
+    A published checkpoint that torch.hub or Hugging Face's tools have downloaded becomes the ``.pt``, hard-linked or
+    copied; its SHA-256 must be the published one. Where there is none, and the model has no whole file, transformers'
+    file in Hugging Face's cache becomes the ``.h5``: the tensors are renamed, and that file's SHA-256 must be the one
+    by which that cache names it. What does not hold is passed over, with a warning.
 
     Raises
     ------
@@ -88,16 +92,24 @@ def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
 
 def _candidates(spec: ModelSpec) -> Iterator[tuple[Path, tuple[str, ...], _Take]]:
     """Yield files that may be the model, the formats that would make them superfluous, and how each is taken."""
-    for name in spec.hub_names if spec.sha256 else ():
-        path = hub_directory() / name
-        if size_of(path) == spec.bytes:
+    official = _OFFICIAL.fullmatch(spec.url)
+    published = [hub_directory() / name for name in spec.hub_names]
+    published += (
+        _in_snapshots(official["kind"] or "models", official["repo"], official["file"]) if official else []
+    )
+    for path in published if spec.sha256 else ():
+        if (size := size_of(path)) and spec.bytes in (size, 0):
             yield path, ("pt",), _take_published
-    folder = hugging_face_directory() / f"models--{spec.hf_repo.replace('/', '--')}" / "snapshots"
     for name in _FILES if spec.hf_repo else ():
-        blobs = {os.path.realpath(path): path for path in sorted(folder.glob(f"*/{name}"))}
-        for blob, path in blobs.items():
-            if size_of(Path(blob)):
-                yield path, TENSOR_FORMATS, _take_converted
+        for path in _in_snapshots("models", spec.hf_repo, name):
+            yield path, TENSOR_FORMATS, _take_converted
+
+
+def _in_snapshots(kind: str, repo: str, file: str) -> list[Path]:
+    """Return where Hugging Face's cache has a file of a repository, each different one once."""
+    folder = hugging_face_directory() / f"{kind}--{repo.replace('/', '--')}" / "snapshots"
+    blobs = {os.path.realpath(path): path for path in sorted(folder.glob(f"*/{file}"))}
+    return [path for blob, path in blobs.items() if size_of(Path(blob))]
 
 
 def _is_whole(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str], dry_run: bool) -> bool:
@@ -130,7 +142,7 @@ def _published(spec: ModelSpec, path: Path) -> Digest:
     digest = digest_file(path)
     if digest.sha256 != spec.sha256:
         raise ModelFileCorrupted(
-            "its SHA-256 is not the published one", path, "Remove it; torch.hub will download it again."
+            "its SHA-256 is not the published one", path, "Remove it; what downloaded it will do so again."
         )
     return digest
 

@@ -18,6 +18,7 @@ from ..store import Digest, Manifest
 from ..store.commit import free_space, require_space
 from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
+from . import consent
 from .budget import make_room
 from .check import whole_files
 from .mending import salvage
@@ -43,6 +44,8 @@ def fetch(
     ------
     ModelUnavailable
         When there is no source, or the network may not be used.
+    LicenceNotAccepted
+        When the model's licence is to be accepted before a download.
     DownloadError, InsufficientDiskSpace, BudgetExceeded, CacheNotWritable
         As they come.
     """
@@ -196,6 +199,7 @@ def _download(
     """Fetch the published file, going on from what is there of it: an earlier run's bytes, a damaged file's leaves."""
     settings, store = shelf.settings, shelf.store
     urls = source_urls(shelf, spec)
+    consent.require(shelf, spec)
     target = store.resumable(spec.slug, "pt")
     require_space(store.root, spec.bytes * len(set(wanted) | {"pt"}) - _allocated(target))
     partial = Partial(target, spec.bytes, spec.sha256)
@@ -209,7 +213,7 @@ def _download(
     finally:
         partial.close()
     manifest = store.known(spec.slug) or Manifest(spec)
-    origin = provenance(spec.url, digest.sha256, "downloaded")
+    origin = provenance(spec.url, digest.sha256, "downloaded") | consent.note_of(manifest)
     manifest = Manifest(spec, origin, manifest.files, manifest.pinned)
     if "h5" in wanted and "pt" not in wanted:
         return {"h5": convert(shelf, spec, target, "h5", progress, manifest)}

@@ -32,12 +32,19 @@ class ModelCache:
         Where to keep the models; by default ``DEPTHMAP_CACHE_DIR``, or else `settings.default_cache_dir`.
     settings : Settings, optional
         By default those of the environment.
+    accept_licence : bool
+        Accept the licence of every model that is downloaded; see ``DEPTHMAP_ACCEPT`` in docs/settings.md.
     """
 
     def __init__(
-        self, cache_dir: str | os.PathLike[str] | None = None, settings: Settings | None = None
+        self,
+        cache_dir: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        *,
+        accept_licence: bool = False,
     ) -> None:
-        self.settings = (settings or environment.from_environment()).with_cache_dir(cache_dir)
+        settings = (settings or environment.from_environment()).with_cache_dir(cache_dir)
+        self.settings = settings.accepting() if accept_licence else settings
         self.shelf = Shelf(self.settings)
 
     @property
@@ -75,6 +82,10 @@ class ModelCache:
         """Return provenance, digests and use of one cached model; see `report.detail`."""
         return report.detail(self.shelf, self._slug(name))
 
+    def published(self, name: str) -> dict[str, Any]:
+        """Return what is known of a model wherever its files are; see `report.published`."""
+        return report.published(self.spec(name))
+
     def stats(self) -> dict[str, Any]:
         """Return totals and health; see `report.stats`."""
         return report.stats(self.shelf)
@@ -90,11 +101,16 @@ class ModelCache:
         progress: Progress | None = None,
         *,
         cancel: Event | None = None,
+        accept_licence: bool = False,
     ) -> dict[str, Path]:
-        """Cache a model in ``formats`` and return {format: path}; see `fetch.fetch`."""
+        """Cache a model in ``formats`` and return {format: path}; see `fetch.fetch`.
+
+        ``accept_licence`` accepts the model's licence, where that has to be done before a download.
+        """
         from .fetch import fetch
 
-        return fetch(self.shelf, self.spec(name), formats, progress, cancel)
+        shelf = Shelf(self.settings.accepting()) if accept_licence else self.shelf
+        return fetch(shelf, self.spec(name), formats, progress, cancel)
 
     def compile(self, name: str) -> dict[str, Any]:
         """Compile a cached model for the installed engines; see `compiling.compile_model`."""

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..catalog import RECOMMENDED, ModelSpec
+from ..licences import licence_of
 from ..store.commit import free_space
 from ..store.names import TENSOR_FORMATS
 from .budget import held, size_of, total_bytes
@@ -87,10 +89,10 @@ def stats(shelf: Shelf) -> dict[str, Any]:
 
 
 def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
-    """Return one entry per model, the catalogue's first: name, slug, status, formats, size_mb, pinned, about.
+    """Return one entry per model, the catalogue's first: name, slug, status, formats, size_mb, and what `_facts` says.
 
-    ``status`` is "cached", "embedded" or "available" (known, to be downloaded); ``format`` keeps the models that
-    are cached in it.
+    ``status`` is "cached", "embedded", "available" (known, to be downloaded) or "incomplete"; ``format`` keeps the
+    models that are cached in it.
     """
     cached = shelf.files()
     specs = {
@@ -120,12 +122,41 @@ def rows(shelf: Shelf, format: str | None = None) -> list[dict[str, Any]]:
                 "size_mb": round(size / MB, 3),
                 "download_mb": round(spec.bytes / MB, 3) if spec and spec.url else 0.0,
                 "pinned": bool(manifest and manifest.pinned),
-                "parameters": spec.parameters if spec else 0,
-                "licence": spec.licence if spec else "unknown",
-                "about": spec.about if spec else "",
+                **_facts(spec),
             }
         )
     return [row for row in out if format is None or format in row["formats"]]
+
+
+def _facts(spec: ModelSpec | None) -> dict[str, Any]:
+    """Return what is known of a model wherever its files are, as builtins.
+
+    ``kind`` is one of `depth.KINDS`, ``terms`` the licence that is to be accepted before a download.
+    """
+    return {
+        "parameters": spec.parameters if spec else 0,
+        "licence": spec.licence if spec else "unknown",
+        "about": spec.about if spec else "",
+        "group": spec.group if spec else "",
+        "kind": spec.kind if spec else "",
+        "terms": spec.terms if spec else "",
+        "short": bool(spec and spec.short),
+        "recommended": bool(spec and spec.name == RECOMMENDED),
+    }
+
+
+def published(spec: ModelSpec) -> dict[str, Any]:
+    """Return what is known of a model wherever its files are, and where it was published."""
+    return {
+        "name": spec.name,
+        "network": spec.network,
+        **_facts(spec),
+        "download_mb": round(spec.bytes / MB, 3) if spec.url else 0.0,
+        "url": spec.url,
+        "terms_url": licence_of(spec).url if spec.terms else "",
+        "accuracy": spec.accuracy,
+        "accuracy_source": spec.accuracy_source,
+    }
 
 
 def detail(shelf: Shelf, slug: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import UnrecognisedFile, UsageError
+from ..families import MIDAS31
 
 FOLDER = Path(__file__).parent
 _SHARED = {
@@ -22,16 +23,7 @@ _SHARED = {
     for version in ("v2", "v2_indoor", "v2_outdoor", "v1")
     for size in ("small", "base", "large")
 }
-_MIDAS31 = (
-    "dpt_beit_large_512",
-    "dpt_beit_large_384",
-    "dpt_beit_base_384",
-    "dpt_swin2_large_384",
-    "dpt_swin2_base_384",
-    "dpt_swin2_tiny_256",
-    "dpt_levit_224",
-)
-NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny", *_MIDAS31, *_SHARED)
+NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny", *MIDAS31, *_SHARED)
 """The networks whose tensors are known."""
 Shape = tuple[int, ...]
 _REMEDY = "Check that the file is the checkpoint of this model, complete and not converted."

@@ -18,7 +18,15 @@ from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS, Options
 from ..ranges import EYES, EYES_LIMITS, RATIO
 from .output import count, seconds_text
-from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model, keep
+from .session import (
+    FAILED,
+    INTERRUPTED,
+    SOME_FAILED,
+    Session,
+    accepting_licences,
+    complete_model,
+    keep,
+)
 
 if TYPE_CHECKING:
     from ..batch import Result, Summary
@@ -105,6 +113,7 @@ _OPTIONS = (
     ),
     click.option("--no-cache", is_flag=True, help="Do not read or write the model cache."),
     click.option("--verify", is_flag=True, help="Check every byte of the model file before using it."),
+    accepting_licences,
     click.option(
         "--allow-private",
         is_flag=True,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import click
 
+from ..catalog import GROUPS
 from ..store.names import FORMATS
 from .lazy import LazyGroup
 from .output import count, size_text, table
 from .session import Session, common, with_models, with_session
 
 _MB = 1e6
+_LONGEST, _LICENCE = 36, 12
+"""Characters of the longest name and licence that leave room for the rest of a line."""
+_STATUS = {"available": "", "incomplete": "unusable"}
+"""What a list says instead: what can be had needs no word, and the other is too long."""
 
 
 @click.group(
@@ -41,31 +47,65 @@ def models() -> None:
 
 @click.command("list")
 @click.option("--format", type=click.Choice(FORMATS), help="List only models that are cached in this format.")
+@click.option("--all", "everything", is_flag=True, help="List every model, not only a few of each family.")
 @with_session
-def list_models(session: Session, format: str | None) -> None:
-    """List all models and show which are cached.
+def list_models(session: Session, format: str | None, everything: bool) -> None:
+    """List the models and show which are cached.
 
-    The most accurate comes first.
+    It shows a few of each family, and all that you have; --json always has all
+    of them. GIVES says what a model's numbers are: depth relative to the
+    picture, or metres. SIZE is that of the files, or of the download.
     """
     cache = session.cache()
     rows = cache.models(format)
-    lines = table(
-        ("NAME", "STATUS", "FORMATS", "SIZE", "ABOUT"),
-        [(r["name"], r["status"], ",".join(r["formats"]), _size(r), _about(r)) for r in rows],
-        right=[3],
-    )
-    session.result({"cache_dir": str(cache.cache_dir), "models": rows}, lines if rows else [])
-    if not session.json:
-        session.say(f"{count(len(rows), 'model')}; the cache is {cache.cache_dir}")
+    shown = rows if everything or format else [row for row in rows if _is_short(row)]
+    session.result({"cache_dir": str(cache.cache_dir), "models": rows}, _by_group(shown) if shown else [])
+    if session.json:
+        return
+    left = len(rows) - len(shown)
+    more = f"; {left} more with --all" if left else ""
+    session.say(f"{count(len(shown), 'model')}{more}; the cache is {cache.cache_dir}")
+    if asking := {row["terms"] for row in shown if row["terms"]}:
+        names = " or ".join(sorted(asking))
+        session.say(f"A model under {names} asks to accept that: see 'depthmap models info MODEL'.")
+
+
+def _is_short(row: dict[str, Any]) -> bool:
+    return row["short"] or not row["group"] or row["status"] == "cached"
+
+
+def _by_group(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the table, with a heading for each family."""
+    cells: list[tuple[str, ...]] = []
+    for group, members in groupby(rows, key=lambda row: str(row["group"])):
+        cells.append(("",))
+        cells.append((f"{group or 'Yours'}: {GROUPS.get(group, 'imported, or of your catalogue')}",))
+        cells += [(_name(r), _size(r), _given(r), _licence(r), _status(r)) for r in members]
+    return table(("NAME", "SIZE", "GIVES", "LICENCE", "STATUS"), cells, right=[1], longest=_LONGEST)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['name']} (recommended)" if row["recommended"] else str(row["name"])
 
 
 def _size(row: dict[str, Any]) -> str:
+    """Return the size of the files, else of the download, which may be known roughly: four bytes a parameter."""
     nbytes = (row["size_mb"] or row["download_mb"]) * _MB
-    return size_text(nbytes) if nbytes else ""
+    rough = row["parameters"] * 4 if row["status"] == "available" else 0
+    return size_text(nbytes) if nbytes else f"~{size_text(round(rough, -6))}" if rough else ""
 
 
-def _about(row: dict[str, Any]) -> str:
-    return ("pinned; " if row["pinned"] else "") + str(row["about"])
+def _given(row: dict[str, Any]) -> str:
+    return str(row["kind"]).partition(" ")[0]
+
+
+def _licence(row: dict[str, Any]) -> str:
+    name = row["terms"] or str(row["licence"]).partition(";")[0]
+    return name if len(name) <= _LICENCE else f"{name[: _LICENCE - 3]}..."
+
+
+def _status(row: dict[str, Any]) -> str:
+    return "pinned" if row["pinned"] else _STATUS.get(row["status"], row["status"])
 
 
 @click.command()
@@ -84,11 +124,29 @@ def info(session: Session, model: str | None, detailed: bool) -> None:
     if model:
         slug = cache.spec(model).slug
         content["models"] = {s: entry for s, entry in content["models"].items() if s == slug}
+        content["published"] = cache.published(model)
     content["stats"] = cache.stats()
     if detailed or model:
         for slug, entry in content["models"].items():
             entry.update(cache.detail(slug))
-    session.result(content, _info_lines(content, detailed or bool(model)))
+    lines = _published_lines(content["published"]) if model else []
+    session.result(content, [*lines, *_info_lines(content, detailed or bool(model))])
+
+
+def _published_lines(about: dict[str, Any]) -> list[str]:
+    """Return what is known of a model wherever its files are."""
+    facts = {
+        "model": f"{about['name']}: {about['about']}" if about["about"] else about["name"],
+        "group": about["group"],
+        "gives": about["kind"],
+        "weights": f"{about['parameters'] / 1e6:.3g} million" if about["parameters"] else "",
+        "licence": about["licence"],
+        "accept": f"{about['terms']} ({about['terms_url']})" if about["terms"] else "",
+        "accuracy": f"{about['accuracy']} ({about['accuracy_source']})" if about["accuracy"] else "",
+        "download": size_text(about["download_mb"] * _MB) if about["download_mb"] else "",
+        "source": about["url"],
+    }
+    return [*(f"{name:8}  {value}" for name, value in facts.items() if value), ""]
 
 
 def _info_lines(content: dict[str, Any], detailed: bool) -> list[str]:

@@ -92,16 +92,23 @@ def labelled(label: str, text: str) -> str:
     return f"{_COLOURS[label]}{label}:\x1b[0m{line[len(label) + 1 :]}"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = (), longest: int = _NAME
+) -> list[str]:
     """Lay out cells in columns; the last is cut where the line would exceed the width.
 
-    ``right`` numbers the columns that are aligned at their right.
+    ``right`` numbers the columns that are aligned at their right. A first cell of more than ``longest`` characters
+    stands on a line of its own. A row of one cell is a heading.
     """
     lines = [list(header), *[list(row) for row in rows]]
-    heads = [min(max(len(line[0]) for line in lines), _NAME)]
-    widths = heads + [max(len(line[n]) for line in lines) for n in range(1, len(header))]
+    full = [line for line in lines if len(line) > 1]
+    heads = [min(max(len(line[0]) for line in full), longest)]
+    widths = heads + [max(len(line[n]) for line in full) for n in range(1, len(header))]
     out = []
     for line in lines:
+        if len(line) == 1:
+            out.append(_cut(line[0]))
+            continue
         if len(line[0]) > widths[0]:
             out.append(line[0])
             line[0] = ""
@@ -109,6 +116,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[
             c.rjust(w) if n in set(right) else c.ljust(w)
             for n, (c, w) in enumerate(zip(line, widths, strict=True))
         ]
-        text = "  ".join(cells).rstrip()
-        out.append(text if len(text) <= WIDTH else text[: WIDTH - 3].rstrip() + "...")
+        out.append(_cut("  ".join(cells).rstrip()))
     return out
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else text[: WIDTH - 3].rstrip() + "..."

@@ -37,7 +37,7 @@ def cli() -> None:
 
     \b
     depthmap predict photo.jpg                    depth maps of a picture
-    depthmap models download --model DPT_Large    the most accurate model
+    depthmap models download --model DPT_Large    the most accurate of MiDaS
     depthmap batch photos -o depth                many pictures
 
     A small model ships in the package, so it works offline from the first
@@ -49,7 +49,6 @@ def run(args: Sequence[str] | None, command: str, prog: str) -> int:
     """Run a command line and return the exit status; `depthmap.cli.main` describes it."""
     arguments = list(sys.argv[1:] if args is None else args)
     session = Session()
-    offline = os.environ.get("DEPTHMAP_OFFLINE")
     if hasattr(sys.stdout, "reconfigure"):  # names of files need not be valid text
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "replace"
@@ -63,16 +62,8 @@ def run(args: Sequence[str] | None, command: str, prog: str) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return _failure(error, session, arguments)
     finally:
-        if session.offline:
-            _restore("DEPTHMAP_OFFLINE", offline)
+        session.end()
     return status if isinstance(status, int) else 0
-
-
-def _restore(variable: str, value: str | None) -> None:
-    """Set a variable of the environment to what it was before the command."""
-    os.environ.pop(variable, None)
-    if value is not None:
-        os.environ[variable] = value
 
 
 def _failure(error: BaseException, session: Session, arguments: Sequence[str]) -> int:

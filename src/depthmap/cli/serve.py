@@ -7,7 +7,7 @@ import os
 
 import click
 
-from .session import Session, complete_model, with_session
+from .session import Session, accepting_licences, complete_model, with_session
 
 
 @click.command()
@@ -32,6 +32,7 @@ from .session import Session, complete_model, with_session
     is_flag=True,
     help="Load the model at the first request, not at the start.",
 )
+@accepting_licences
 @with_session
 def serve(session: Session, host: str, port: int, model: str | None, no_warm: bool) -> None:
     """Serve the model cache over HTTP on this machine. Press Ctrl-C to stop.

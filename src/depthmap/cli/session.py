@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..settings import ANY
 from . import output
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAILED, WRONG_USE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 """Exit statuses besides 0."""
+_VARIABLES = {"offline": ("DEPTHMAP_OFFLINE", "1"), "accept_licence": ("DEPTHMAP_ACCEPT", ANY)}
+"""Options that stand for a variable of the environment while a command runs, and its value."""
 
 
 class Session:
@@ -29,8 +32,18 @@ class Session:
         self.verbose = False
         self.cache_dir: str | None = None
         self.offline = False
+        self.accept_licence = False
+        self._before = {variable: os.environ.get(variable) for variable, _ in _VARIABLES.values()}
         self.allow_private = False
         self.print0 = False
+
+    def end(self) -> None:
+        """Set the variables that this run's options stand for to what they were before."""
+        for name, (variable, _) in _VARIABLES.items():
+            if getattr(self, name):
+                os.environ.pop(variable, None)
+                if (before := self._before[variable]) is not None:
+                    os.environ[variable] = before
 
     def cache(self) -> ModelCache:
         """Return the cache, for a command that only lists."""
@@ -93,8 +106,9 @@ def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     session = ctx.ensure_object(Session)
     if value and parameter.name:
         setattr(session, parameter.name, value)
-        if parameter.name == "offline":  # estimators, servers and workers read it there
-            os.environ["DEPTHMAP_OFFLINE"] = "1"
+        if parameter.name in _VARIABLES:  # estimators, servers and workers read it there
+            variable, text = _VARIABLES[parameter.name]
+            os.environ[variable] = text
     return value
 
 
@@ -141,6 +155,16 @@ def common(function: Function) -> Function:
     for option in reversed(_COMMON):
         function = option(function)
     return function
+
+
+accepting_licences = click.option(
+    "--accept-licence",
+    is_flag=True,
+    expose_value=False,
+    callback=keep,
+    help="Accept the model's licence, if it asks for that before a download.",
+)
+"""Give a command that may download a model the option to accept its licence."""
 
 
 def with_session(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,13 +10,15 @@ import click
 from ..errors import CacheBusy, DepthmapError, DigestMismatch, DownloadError, ModelUnavailable
 from ..store.names import TENSOR_FORMATS
 from .output import seconds_text, size_text, table
-from .session import FAILED, SOME_FAILED, Session, complete_model, with_session
+from .session import FAILED, SOME_FAILED, Session, accepting_licences, complete_model, with_session
 
 if TYPE_CHECKING:
     from ..cache import ModelCache
     from ..catalog import ModelSpec
 
 _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
+_ALL = ("MiDaS", "")
+"""The groups that ``all`` means: MiDaS's and the user's own. All of the others would be 7 GB more."""
 
 
 @click.command()
@@ -28,7 +30,7 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
     multiple=True,
     metavar="NAMES",
     shell_complete=complete_model,
-    help=f"Models, separated by commas, or all, or none; may be repeated. By default {_DEFAULT}.",
+    help=f"Models, separated by commas, or all (MiDaS's), or none; may be repeated. By default {_DEFAULT}.",
 )
 @click.option(
     "--formats",
@@ -39,6 +41,7 @@ _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
     help=f"{' or '.join(TENSOR_FORMATS)}, or both separated by a comma; by default both.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; use the defaults.")
+@accepting_licences
 @with_session
 def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], yes: bool) -> int:
     """Download models and check that they load.
@@ -72,7 +75,7 @@ def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], y
 
 
 def _ask_models(session: Session, cache: ModelCache) -> str:
-    rows = [row for row in cache.models() if row["download_mb"]]
+    rows = [row for row in cache.models() if row["download_mb"] and (row["short"] or not row["group"])]
     cells = [
         (
             row["name"],
@@ -92,7 +95,7 @@ def _split(values: tuple[str, ...]) -> list[str]:
 
 def _specs(cache: ModelCache, names: list[str]) -> list[ModelSpec]:
     if [name.lower() for name in names] == ["all"]:
-        return [spec for spec in cache.shelf.catalog.values() if spec.url]
+        return [spec for spec in cache.shelf.catalog.values() if spec.url and spec.group in _ALL]
     if [name.lower() for name in names] == ["none"]:
         return []
     return list({spec.slug: spec for spec in map(cache.spec, names)}.values())

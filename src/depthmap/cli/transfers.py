@@ -11,7 +11,7 @@ import click
 from ..errors import DepthmapError
 from ..store.names import TENSOR_FORMATS
 from .output import size_text
-from .session import FAILED, SOME_FAILED, Session, with_models, with_session
+from .session import FAILED, SOME_FAILED, Session, accepting_licences, with_models, with_session
 
 if TYPE_CHECKING:
     from ..cache import ModelCache
@@ -30,6 +30,7 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
 @click.option(
     "--dry-run", is_flag=True, help="Only show what would be downloaded, how much, and whether there is room."
 )
+@accepting_licences
 @with_models(several=True)
 @with_session
 def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...], dry_run: bool) -> int:
@@ -37,7 +38,8 @@ def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]
 
     It skips files that you already have, and goes on with a download that was
     interrupted. DEPTHMAP_MIRRORS names other servers. If an engine is
-    installed, it then compiles the models: see 'depthmap models compile'.
+    installed, it then compiles the models: see 'depthmap models compile'. Some
+    models may not be used for everything: see 'depthmap models info MODEL'.
     """
     from .compiling import compile_quietly
     from .progress import in_bytes
@@ -70,6 +72,8 @@ def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...]
 
 def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], formats: Sequence[str]) -> int:
     """Say what a download would do; a disk that is too small is a failure."""
+    from ..cache.consent import is_due
+
     plans = [cache.plan_download(name, formats) for name in models if not cache.spec(name).embedded]
     for plan in plans:
         session.say(
@@ -78,6 +82,8 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
             + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
             + (f" To make room, it would evict {', '.join(plan['evicts'])}." if plan["evicts"] else "")
         )
+        if is_due(cache.shelf, cache.spec(plan["model"])) and plan["sources"]:
+            session.say(f"{plan['model']}: its licence is to be accepted first, with --accept-licence.")
     session.result({"models": plans, "dry_run": True}, [url for plan in plans for url in plan["sources"]])
     needed = sum(plan["write_bytes"] for plan in plans)
     if plans and needed > plans[0]["free_bytes"]:

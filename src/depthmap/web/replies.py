@@ -31,6 +31,7 @@ STATUS: dict[type[Exception], int] = {
     ExportRefused: 403,
     errors.UnknownModel: 404,
     errors.ModelUnavailable: 409,
+    errors.LicenceNotAccepted: 403,
     errors.CacheError: 500,
     errors.InsufficientDiskSpace: 507,
     errors.CacheBusy: 503,

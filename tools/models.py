@@ -1,0 +1,58 @@
+"""Write the table of models into ``docs/models.md``: ``python -m tools.models``, after the catalogue changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from depthmap.catalog import CATALOG, GROUPS, RECOMMENDED, ModelSpec
+from depthmap.cli.output import size_text
+from depthmap.licences import licence_of
+
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+BEGIN, END = "<!-- models:begin -->\n", "<!-- models:end -->"
+_HEAD = ("name", "gives", "input", "weights", "download", "licence", "accuracy")
+
+
+def text() -> str:
+    """Return a table for each family."""
+    parts = []
+    for group, about in GROUPS.items():
+        members = [spec for spec in CATALOG.values() if spec.group == group]
+        rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, members)]
+        parts.append(f"**{group}**: {about}.\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows))
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def _row(spec: ModelSpec) -> tuple[str, ...]:
+    return (
+        f"**{spec.name}**" if spec.name == RECOMMENDED else spec.name,
+        "metres" if spec.kind == "metric depth" else spec.kind,
+        str(spec.input_size),
+        f"{spec.parameters / 1e6:.3g} M",
+        _download(spec),
+        _licence(spec),
+        f"{spec.accuracy} ([source]({spec.accuracy_source}))" if spec.accuracy else "",
+    )
+
+
+def _download(spec: ModelSpec) -> str:
+    if not spec.url:
+        return "none"
+    return size_text(spec.bytes) if spec.bytes else f"about {size_text(round(spec.parameters * 4, -6))}"
+
+
+def _licence(spec: ModelSpec) -> str:
+    if not spec.terms:
+        return spec.licence
+    terms = f"[{spec.terms}]({licence_of(spec).url})"
+    return terms if spec.licence == spec.terms else f"{spec.licence}: {terms} is to be accepted"
+
+
+def page(current: str) -> str:
+    """Return the page with the table as it is now."""
+    before, rest = current.split(BEGIN)
+    return before + BEGIN + text() + END + rest.split(END)[1]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
