@@ -67,11 +67,14 @@ class Depth:
         File name of the picture, without its folder; empty when it had none.
     pixels : array, optional
         The picture (H, W, 3), as `depthmap.images.read` gives it; outputs in colour need it.
+    model_normals : array, optional
+        Normals that the model itself gave, float32 (H, W, 3), as `normals` returns them; None: they follow from depth.
 
     Raises
     ------
     UsageError
-        When ``values`` is no map, the kind is none of these, or the mask or the picture is of another size.
+        When ``values`` is no map, the kind is none of these, or the mask, the picture or the normals are of another
+        size.
     """
 
     values: Float32
@@ -85,12 +88,17 @@ class Depth:
     source: str = ""
     name: str = ""
     pixels: Pixels | None = None
+    model_normals: Float32 | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _depth_map(self.values))
         if self.kind not in KINDS:
             raise UsageError("There is no such kind of depth", self.kind, f"Kinds are: {', '.join(KINDS)}.")
-        for name, array in (("mask", self.valid), ("picture", self.pixels)):
+        for name, array in (
+            ("mask", self.valid),
+            ("picture", self.pixels),
+            ("map of normals", self.model_normals),
+        ):
             if array is not None and array.shape[:2] != self.values.shape:
                 what = (
                     f"The {name} is {array.shape[:2]} and the depth map {self.values.shape} (height, width)"
@@ -323,11 +331,14 @@ class Depth:
     def normals(self, ratio: float = RATIO) -> Float32:
         """Return which way each pixel's surface faces: unit vectors, float32 (H, W, 3), NaN where unknown.
 
-        Axes are those of `points`; (0, 0, 1) faces the viewer. Ripples of a few pixels are smoothed, corners are not.
-        See `distances` for ``ratio``.
+        Axes are those of `points`; (0, 0, 1) faces the viewer. They are those of the model, where it gave some. Else
+        they are those of the depth: ripples of a few pixels are smoothed, corners are not. See `distances` for
+        ``ratio``.
         """
         from .geometry import normals
 
+        if self.model_normals is not None:
+            return np.array(self.model_normals)
         distances = self.distances(ratio)[0]
         return normals(distances, self.intrinsics, max(distances.shape) // 150)
 

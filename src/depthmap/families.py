@@ -34,6 +34,16 @@ MIDAS = Family()
 DEPTH_ANYTHING_1 = Family(multiple=14, restored="linear")
 DEPTH_ANYTHING_2 = Family(multiple=14, restored="linear_corners")
 DEPTH_ANYTHING_2_METRIC = DEPTH_ANYTHING_2._replace(kind="metric depth")
+MOGE = Family(
+    multiple=14,
+    prepared="linear_antialiased",
+    restored="linear",
+    inputs=("picture", "aspect"),
+    outputs=("points", "mask", "scale"),
+    reading="points",
+    kind="metric depth",
+)
+MOGE_NORMAL = MOGE._replace(outputs=("points", "normal", "mask", "scale"))
 MIDAS31 = {
     "dpt_beit_large_512": 512,
     "dpt_beit_large_384": 384,
@@ -44,16 +54,25 @@ MIDAS31 = {
     "dpt_levit_224": 224,
 }
 """MiDaS v3.1, and the size in training, in pixels: the only one that those without BEiT take."""
-FAMILIES = {
-    f"depth_anything_{version}_{size}": family
-    for version, family in (
-        ("v2", DEPTH_ANYTHING_2),
-        ("v2_indoor", DEPTH_ANYTHING_2_METRIC),
-        ("v2_outdoor", DEPTH_ANYTHING_2_METRIC),
-        ("v1", DEPTH_ANYTHING_1),
-    )
-    for size in ("small", "base", "large")
-} | {network: MIDAS._replace(fixed=size) for network, size in MIDAS31.items() if "beit" not in network}
+FAMILIES = (
+    {
+        f"depth_anything_{version}_{size}": family
+        for version, family in (
+            ("v2", DEPTH_ANYTHING_2),
+            ("v2_indoor", DEPTH_ANYTHING_2_METRIC),
+            ("v2_outdoor", DEPTH_ANYTHING_2_METRIC),
+            ("v1", DEPTH_ANYTHING_1),
+        )
+        for size in ("small", "base", "large")
+    }
+    | {
+        "moge2_small_normal": MOGE_NORMAL,
+        "moge2_base_normal": MOGE_NORMAL,
+        "moge2_large_normal": MOGE_NORMAL,
+        "moge2_large": MOGE,
+    }
+    | {network: MIDAS._replace(fixed=size) for network, size in MIDAS31.items() if "beit" not in network}
+)
 """By network; those that are not here are MiDaS's."""
 
 

@@ -314,9 +314,30 @@ def _linear(position: NDArray[np.floating[Any]], length: int) -> Taps:
     return _clipped(nearest[:, None] + np.arange(2), length), np.stack([1 - t, t], axis=1).astype(np.float32)
 
 
+def _linear_antialiased(length: int, new_length: int) -> Taps:
+    """Return as many taps as an output position covers, and never less than two: a triangle that grows with it.
+
+    Positions are rounded as torch rounds them; else inputs would differ by 5e-5 where pixels differ much.
+    """
+    scale = np.float32(length / new_length)
+    reach = max(scale, np.float32(1))
+    position = (np.arange(new_length, dtype=np.float32) + np.float32(0.5)) * scale
+    places = np.floor(position - reach)[:, None] + np.arange(math.ceil(2 * reach) + 1, dtype=np.float32)
+    weights = np.maximum(1 - np.abs(places - position[:, None] + np.float32(0.5)) / reach, 0)
+    weights[(places < 0) | (places >= length)] = 0  # what is beyond the border has no part
+    weights /= weights.sum(axis=1, keepdims=True)
+    return _clipped(places, length), weights
+
+
 def _centres(length: int, new_length: int) -> NDArray[np.floating[Any]]:
     """Return where output positions lie in the input when the borders of both coincide."""
     return (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
+
+
+def _centres_of_torch(length: int, new_length: int) -> NDArray[np.floating[Any]]:
+    """Return the same as torch rounds it, which shows where a map has steps: 1e-4 of them."""
+    step = float(np.float32(length / new_length))
+    return ((np.arange(new_length) + 0.5) * step - 0.5).astype(np.float32)
 
 
 def _corners(length: int, new_length: int) -> NDArray[np.floating[Any]]:
@@ -330,12 +351,15 @@ def _clipped(places: NDArray[np.floating[Any]], length: int) -> NDArray[np.intp]
 
 _TAPS: dict[str, Callable[[int, int], Taps]] = {
     "cubic": _cubic,
-    "linear": lambda length, new: _linear(_centres(length, new), length),
+    "linear": lambda length, new: _linear(_centres_of_torch(length, new), length),
     "linear_corners": lambda length, new: _linear(_corners(length, new), length),
 }
 
 PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
     "cubic": lambda picture, height, width, spec: resize_cubic(picture, height, width),
+    "linear_antialiased": lambda picture, height, width, spec: _resized(
+        picture, height, width, _linear_antialiased
+    ),
 }
 """How a picture is resized for a network: picture (H, W, 3), new height and width, spec → float32, the same range."""
 INPUTS: dict[str, Callable[[int, int], float]] = {

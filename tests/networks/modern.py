@@ -55,17 +55,19 @@ class Golden(NamedTuple):
     key: str
     """The part of the name that arrays of one run share."""
     array: np.ndarray
+    options: str = ""
+    """What else the name says, such as "numtokens600"."""
 
 
 def goldens(name: str, kind: str) -> Iterator[Golden]:
     """Yield the arrays of one kind in ``NAME.npz``."""
     with np.load(MODERN / f"{name}.npz") as file:
         for entry in file.files:
-            found = re.fullmatch(kind + r"_((\d+)x(\d+)_seed(\d+)(?:_size(\d+))?)", entry)
+            found = re.fullmatch(kind + r"_((\d+)x(\d+)_seed(\d+)(?:_size(\d+)|_(.+))?)", entry)
             if found:
                 height, width, seed = map(int, found.groups()[1:4])
                 size = int(found[5]) if found[5] else None
-                yield Golden(height, width, seed, size, found[1], file[entry])
+                yield Golden(height, width, seed, size, found[1], file[entry], found[6] or "")
 
 
 def picture(golden: Golden) -> np.ndarray:

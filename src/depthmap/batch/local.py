@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Factory = Callable[[], "DepthEstimator"]
 Notify = Callable[[Result], None]
+Begin = Callable[[Photo], Photo]
 Finish = Callable[[Depth], Depth]
 
 _THREADS = 2  # decoders and encoders: they need little beside the network
@@ -44,6 +45,7 @@ def run(
     batch_size: int = 4,
     allow_private: bool = False,
     notify: Notify | None = None,
+    begin: Begin | None = None,
     finish: Finish | None = None,
     options: Options | None = None,
 ) -> Summary:
@@ -69,6 +71,8 @@ def run(
         Let URLs lead to private addresses too; see `images.read`.
     notify : callable, optional
         Called, in this thread, with each result as it comes.
+    begin : callable, optional
+        Changes each `Photo` before it is estimated, for example by a camera that is known; called in other threads.
     finish : callable, optional
         Changes each `Depth` before it is written, for example by a calibration; called in other threads.
     options : Options, optional
@@ -96,6 +100,7 @@ def run(
         batch_size=batch_size,
         allow_private=allow_private,
         notify=notify,
+        begin=begin,
         finish=finish,
         options=options,
     )
@@ -109,6 +114,7 @@ def run_jobs(
     batch_size: int = 4,
     allow_private: bool = False,
     notify: Notify | None = None,
+    begin: Begin | None = None,
     finish: Finish | None = None,
     options: Options | None = None,
 ) -> Summary:
@@ -117,7 +123,7 @@ def run_jobs(
     loop = _Loop(
         batch_size,
         notify or (lambda result: None),
-        allow_private,
+        partial(_read, allow_private=allow_private, begin=begin or (lambda photo: photo)),
         finish or (lambda depth: depth),
         options or Options(),
     )
@@ -153,7 +159,7 @@ class _Read:
 class _Loop:
     batch_size: int
     notify: Notify
-    allow_private: bool
+    read: Callable[[Job], _Read | Result]
     finish: Finish
     options: Options
     summary: Summary = field(default_factory=Summary)
@@ -177,7 +183,7 @@ class _Loop:
             self._collect_written()
 
     def _each(self, jobs: Sequence[Job], estimator: DepthEstimator, pool: ThreadPoolExecutor) -> None:
-        for result in _ahead(pool, partial(_read, allow_private=self.allow_private), jobs):
+        for result in _ahead(pool, self.read, jobs):
             if isinstance(result, Result):
                 self.end(result)
                 continue
@@ -237,10 +243,10 @@ def _give_up_fetching(jobs: Sequence[Job]) -> None:
         give_up(urls)
 
 
-def _read(job: Job, allow_private: bool) -> _Read | Result:
+def _read(job: Job, allow_private: bool, begin: Begin) -> _Read | Result:
     start = time.perf_counter()
     try:
-        photo = read_photo(job.picture, allow_private=allow_private)
+        photo = begin(read_photo(job.picture, allow_private=allow_private))
     except DepthmapError as error:
         return _failed(job, error)
     except MemoryError:

@@ -23,7 +23,12 @@ _SHARED = {
     for version in ("v2", "v2_indoor", "v2_outdoor", "v1")
     for size in ("small", "base", "large")
 }
-NETWORKS = ("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny", *MIDAS31, *_SHARED)
+NETWORKS = (
+    *("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny"),
+    *MIDAS31,
+    *_SHARED,
+    *("moge2_small_normal", "moge2_base_normal", "moge2_large_normal", "moge2_large"),
+)
 """The networks whose tensors are known."""
 Shape = tuple[int, ...]
 _REMEDY = "Check that the file is the checkpoint of this model, complete and not converted."

@@ -72,6 +72,7 @@ def batch(
             overwrite=overwrite,
             batch_size=batch_size,
             allow_private=session.allow_private,
+            begin=measures.begin,
             finish=measures.finish,
             notify=notify,
             options=options,

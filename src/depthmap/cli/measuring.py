@@ -17,6 +17,7 @@ from ..errors import FileError, UsageError
 if TYPE_CHECKING:
     from ..camera import Camera
     from ..depth import Depth
+    from ..images import Photo
     from ..known_points import KnownPoints
 
 _Points = tuple[tuple[float, float, float], ...]
@@ -127,8 +128,14 @@ class Measures:
         self.focal = focal
         self._lock = threading.Lock()
 
+    def begin(self, photo: Photo) -> Photo:
+        """Return the picture with its camera, from which some networks find metres."""
+        height, width = photo.pixels.shape[:2]
+        camera = _camera(self.fov, self.focal, width, height)
+        return replace(photo, camera=camera) if camera else photo
+
     def finish(self, depth: Depth) -> Depth:
-        """Return the depth with its camera, and in metres where points are known.
+        """Return the depth in metres, where points are known.
 
         Raises
         ------
@@ -137,8 +144,6 @@ class Measures:
         ExportError, InsufficientDiskSpace
             When the points cannot be saved.
         """
-        if camera := _camera(self.fov, self.focal, depth.width, depth.height):
-            depth = depth.with_camera(camera)
         if self.known is None:
             return depth
         depth = depth.calibrated(self.known)

@@ -57,6 +57,7 @@ def predict(
         lambda: choice.make(session, len(jobs)),
         overwrite=True,
         allow_private=session.allow_private,
+        begin=measures.begin,
         finish=measures.finish,
         notify=None if len(jobs) == 1 else lambda r: announce(session, r),
         options=options,

@@ -25,8 +25,8 @@ _B = np.array(
 _G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _A = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 _MIN_INPUTS, _MIN_OUTPUTS = 256, 128
-_SMALLEST = 32
-"""The smallest side of a picture, of which other sides are multiples, where patches are no other."""
+_SIDES = (32, 160)
+"""Sides of pictures. What is whole tiles at both is so at all: of patches of 14 pixels they have 2 and 11."""
 
 
 def rewrite(model: openvino.Model) -> None:
@@ -39,24 +39,21 @@ def rewrite(model: openvino.Model) -> None:
 
 def _whole_tiles(model: openvino.Model) -> set[str]:
     """Return the names of the convolutions whose outputs are whole tiles, whatever the size of the picture."""
-    smallest = model.clone()
-    smallest.reshape([1, 3, *_smallest(model)])
+    height = list(model.input(0).get_partial_shape())[2]
+    fixed = [height.get_length()] if height.is_static else []
+    return set.intersection(*(_whole_tiles_at(side, model.clone()) for side in fixed or _SIDES))
+
+
+def _whole_tiles_at(side: int, model: openvino.Model) -> set[str]:
+    """Return as much for a square picture; any other inputs are a number each."""
+    picture, *others = model.inputs
+    model.reshape({picture: [1, 3, side, side]} | {other: [1] for other in others})
     return {
         node.get_friendly_name()
-        for node in smallest.get_ordered_ops()
+        for node in model.get_ordered_ops()
         if node.get_type_name() == "Convolution"
-        and not any(side % _TILE for side in node.get_output_shape(0)[2:])
+        and not any(length % _TILE for length in node.get_output_shape(0)[2:])
     }
-
-
-def _smallest(model: openvino.Model) -> list[int]:
-    """Return the sides of the smallest picture: the only ones that the network takes, or those of one patch."""
-    sides = list(model.input(0).get_partial_shape())[2:]
-    if all(side.is_static for side in sides):
-        return [side.get_length() for side in sides]
-    convolutions = (node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution")
-    patch = max(node.get_attributes()["strides"][0] for node in convolutions)
-    return [patch if _SMALLEST % patch else _SMALLEST] * 2
 
 
 def _is_suitable(convolution: openvino.Node) -> bool:

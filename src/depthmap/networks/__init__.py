@@ -20,7 +20,7 @@ from ..checkpoints import (
     unused,
 )
 from ..errors import UsageError
-from . import depth_anything, dpt, midas, midas31
+from . import depth_anything, dpt, midas, midas31, moge
 
 __all__ = [
     "NETWORKS",
@@ -36,12 +36,19 @@ __all__ = [
     "unused_prefixes",
 ]
 
-Variant = dpt.DptVariant | midas.MidasVariant | midas31.SquareVariant | depth_anything.DepthAnythingVariant
+Variant = (
+    dpt.DptVariant
+    | midas.MidasVariant
+    | midas31.SquareVariant
+    | depth_anything.DepthAnythingVariant
+    | moge.MogeVariant
+)
 _VARIANTS: dict[str, Variant] = {
     **dpt.VARIANTS,
     **midas.VARIANTS,
     **midas31.VARIANTS,
     **depth_anything.VARIANTS,
+    **moge.VARIANTS,
 }
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)
 """The names that :func:`build` knows."""

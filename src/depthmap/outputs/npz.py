@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from ..depth import Depth
     from .options import Options
 
+ARRAYS = ("valid", "pixels", "model_normals")
+"""The arrays besides ``values`` that a `Depth` may have."""
+
 
 class Npz(Output):
-    """All of a `Depth`: ``values``, ``valid`` and ``pixels`` where it has them, and ``facts`` as JSON.
+    """All of a `Depth`: ``values``, and `ARRAYS` where it has them, and ``facts`` as JSON.
 
     ``numpy.load`` reads it, and ``depthmap.Depth.load`` gives the `Depth` back.
     """
@@ -29,9 +32,10 @@ class Npz(Output):
         """Write the file; unpacked, since float maps hardly shrink."""
         import numpy as np
 
-        arrays: dict[str, Any] = {"values": depth.values, "valid": depth.valid, "pixels": depth.pixels}
+        arrays: dict[str, Any] = {name: getattr(depth, name) for name in ARRAYS}
         facts = np.array(json.dumps(depth.facts()))
-        np.savez(stream, facts=facts, **{name: array for name, array in arrays.items() if array is not None})
+        present = {name: array for name, array in arrays.items() if array is not None}
+        np.savez(stream, facts=facts, values=depth.values, **present)
 
 
 def load(path: str | PathLike[str]) -> Depth:
@@ -50,9 +54,7 @@ def load(path: str | PathLike[str]) -> Depth:
 
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {
-                name: archive[name] for name in ("values", "valid", "pixels", "facts") if name in archive
-            }
+            arrays = {name: archive[name] for name in ("facts", "values", *ARRAYS) if name in archive}
         return _depth(arrays)
     except FileNotFoundError as error:
         raise FileError("There is no such file", path, "Check the path.") from error
@@ -79,13 +81,12 @@ def _depth(arrays: dict[str, Any]) -> Depth:
     return Depth(
         arrays["values"],
         facts["kind"],
-        arrays.get("valid"),
-        Camera.from_dict(camera) if camera["source"] != "assumed" else None,
-        Calibration.from_dict(calibration) if calibration else None,
-        facts["model"],
-        facts["sha256"],
-        facts["engine"],
-        facts["source"],
-        facts["picture"]["name"],
-        arrays.get("pixels"),
+        camera=Camera.from_dict(camera) if camera["source"] != "assumed" else None,
+        calibration=Calibration.from_dict(calibration) if calibration else None,
+        model=facts["model"],
+        sha256=facts["sha256"],
+        engine=facts["engine"],
+        source=facts["source"],
+        name=facts["picture"]["name"],
+        **{name: arrays.get(name) for name in ARRAYS},
     )

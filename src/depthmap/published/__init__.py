@@ -6,11 +6,11 @@ beginning: further ones come after them.
 
 from __future__ import annotations
 
-from . import depth_anything, midas, tiny
+from . import depth_anything, midas, moge, tiny
 
-GROUPS = {**midas.GROUPS, **tiny.GROUPS, **depth_anything.GROUPS}
+GROUPS = {**midas.GROUPS, **tiny.GROUPS, **depth_anything.GROUPS, **moge.GROUPS}
 """What is said of each family of models, in the order of the list."""
-MODELS = (*midas.MODELS, *tiny.MODELS, *depth_anything.MODELS)
+MODELS = (*midas.MODELS, *tiny.MODELS, *depth_anything.MODELS, *moge.MODELS)
 BY_ACCURACY = (
     "DepthAnythingV1_Large",
     "DepthAnythingV1_Base",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..catalog import ModelSpec
 from ..transforms import restore
+from .points import read_points
 
 Outputs = Sequence[NDArray[np.float32]]
 """What a network gives for one picture, in the order of `families.Family.outputs`."""
@@ -42,4 +43,4 @@ def _map(outputs: Outputs, scene: Scene) -> dict[str, Any]:
     return {"values": values, "kind": scene.spec.kind, "camera": scene.camera}
 
 
-READINGS: dict[str, Reading] = {"map": _map}
+READINGS: dict[str, Reading] = {"map": _map, "points": read_points}
