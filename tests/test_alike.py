@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from depthmap import DepthEstimator, ModelCache
+from depthmap import CATALOG, DepthEstimator, ModelCache
 from depthmap.checkpoints import alike
 from depthmap.depth import METRIC, RELATIVE_INVERSE
 from depthmap.engines import ENGINES
 from depthmap.engines.parity import TOLERANCE
-from depthmap.errors import UnrecognisedFile, UsageError
+from depthmap.errors import UnknownModel, UsageError
 from networks import modern
-from support import save_checkpoint
+from support import save_checkpoint, sha256, write_catalog
 
 SMALL = alike("depth_anything_v2_small")
 # network, NAME.npz, and what its numbers are
@@ -34,15 +35,81 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_file_of_one_of_several_networks_is_refused_until_it_is_said_which(published: Path) -> None:
+def test_a_file_of_one_of_several_networks_is_taken_for_the_relative_one_of_v2_and_that_is_said(
+    published: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ModelCache().import_file(published, "mine", ["pt"]).network == "depth_anything_v2_small"
+    (said,) = [message for message in caplog.messages if "the same tensors" in message]
+    assert said.index("DepthAnythingV2_Small") < said.index("DepthAnythingV1_Small")
+    assert "--as MODEL" in said
+
+
+@pytest.mark.parametrize("model", [spec.name for spec in CATALOG.values() if spec.network in SMALL])
+def test_it_can_be_said_which_by_a_model_or_by_its_network(
+    model: str, published: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     cache = ModelCache()
-    with pytest.raises(UnrecognisedFile, match="Several networks") as caught:
-        cache.import_file(published, "mine", ["pt"])
-    assert all(network in str(caught.value) for network in SMALL)
-    assert "--network" in caught.value.remedy
-    with pytest.raises(UsageError, match="does not hold the network dpt_large"):
-        cache.import_file(published, "mine", ["pt"], network="dpt_large")
+    network = CATALOG[model.lower()].network
+    assert cache.import_file(published, "mine", ["pt"], like=model).network == network
+    assert cache.import_file(published, "mine", ["pt"], network=network, replace=True).network == network
+    assert not caplog.messages
+
+
+def test_what_the_file_does_not_hold_is_refused(published: Path) -> None:
+    cache = ModelCache()
+    for wrong in ({"network": "dpt_large"}, {"like": "DPT_Large"}):
+        with pytest.raises(UsageError, match="does not hold the network dpt_large"):
+            cache.import_file(published, "mine", ["pt"], **wrong)
+    with pytest.raises(UnknownModel):
+        cache.import_file(published, "mine", ["pt"], like="nosuch")
     assert cache.shelf.cached("mine") == {}
+
+
+def forget(slug: str) -> Path:
+    """Lose what the cache knows of a model; return its ``.pt``."""
+    path = ModelCache().cache_dir / f"midas_{slug}.pt"
+    path.with_suffix(".pkl").unlink()
+    return path
+
+
+def test_a_model_whose_description_is_lost_is_known_again(
+    published: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ModelCache().import_file(published, "mine", ["pt"], like="DepthAnythingV2_Metric_Indoor_Small")
+    path = forget("mine")
+    assert sha256(path) == sha256(published)  # nothing in it says what it is
+    cache = ModelCache()
+    assert cache.spec("mine").network == "depth_anything_v2_indoor_small"
+    assert [entry["ok"] for entry in cache.verify("mine")] == [True]
+    assert ModelCache().spec("mine").kind == METRIC
+    assert not [message for message in caplog.messages if "the same tensors" in message]
+    cache.delete("mine")
+    shutil.copy(published, path)  # another model, of which nobody has said anything
+    assert ModelCache().spec("mine").network == "depth_anything_v2_small"
+    assert "the same tensors" in caplog.text
+
+
+def test_a_published_file_is_known_by_its_digest_under_any_name(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(
+        "DEPTHMAP_CATALOG", str(write_catalog(tmp_path / "catalog.json", DepthAnythingV1_Small=published))
+    )
+    assert ModelCache().import_file(published, "mine", ["pt"]).network == "depth_anything_v1_small"
+    forget("mine")
+    ModelCache().shelf.store.note_network("mine", "")
+    assert ModelCache().spec("mine").network == "depth_anything_v1_small"
+    assert not caplog.messages
+
+
+def test_a_name_that_goes_to_another_network_is_not_taken_for_the_former(
+    published: Path, tiny_checkpoint: Path
+) -> None:
+    ModelCache().import_file(published, "mine", ["pt"], like="DepthAnythingV1_Small")
+    ModelCache().import_file(tiny_checkpoint, "mine", ["pt"], replace=True)
+    forget("mine")
+    assert ModelCache().spec("mine").network == "depthmap_tiny"
+    assert not ModelCache().shelf.store.noted_network("mine")
 
 
 def test_a_file_that_depthmap_wrote_says_which_it_is(published: Path, tmp_path: Path) -> None:

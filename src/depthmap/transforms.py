@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .areas import shrink
 from .catalog import SIZES, ModelSpec
 from .errors import UsageError
 
@@ -64,11 +65,16 @@ def _area(size: int, w: int, h: int, multiple: int) -> _Fit:
     return _Fit(math.sqrt(area / (w * h)), most=area // multiple)
 
 
+def _square(size: int, w: int, h: int, multiple: int) -> _Fit:
+    return _Fit(max(size / h, size / w), most=size)
+
+
 _RULES: dict[str, Callable[[int, int, int, int], _Fit]] = {
     "minimal": _minimal,
     "upper_bound": _upper_bound,
     "lower_bound": _lower_bound,
     "area": _area,
+    "square": _square,
 }
 
 
@@ -93,17 +99,30 @@ def rounded_size(size: int, multiple: int = 1) -> int:
 def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
     """Return what `prepare` needs to bring the longer side of pictures to ``size``, rounded to the network's multiple.
 
-    None leaves the size to the spec. Raises as `rounded_size` does.
+    None leaves the size to the spec.
+
+    Raises
+    ------
+    UsageError
+        As `rounded_size` does, and when the network takes another size only.
     """
-    if size is None:
+    fixed = spec.family.fixed
+    if size is None or size == fixed:
         return spec
+    if fixed:
+        raise UsageError(
+            f"{spec.name} sees every picture as a square of {fixed} pixels, and cannot at {size}",
+            "size",
+            f"Leave out the size, or give {fixed}; or use a model whose size can be chosen.",
+        )
     return replace(spec, input_size=rounded_size(size, spec.family.multiple), resize="upper_bound")
 
 
 def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """Return the size at which a network sees a picture.
 
-    The aspect is kept but for the rounding of each side to a multiple of ``spec.family.multiple``, half to even.
+    The aspect is kept but for the rounding of each side to a multiple of ``spec.family.multiple``, half to even; by
+    the rule ``"square"`` it is not.
 
     Parameters
     ----------
@@ -132,7 +151,8 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
     multiple = spec.family.multiple
     fit = _RULES[spec.resize](spec.input_size, width, height, multiple)
-    return _rounded(fit.scale * width, fit, multiple), _rounded(fit.scale * height, fit, multiple)
+    rounded = _ROUNDED.get(spec.family.prepared, _rounded)
+    return rounded(fit.scale * width, fit, multiple), rounded(fit.scale * height, fit, multiple)
 
 
 def _rounded(side: float, fit: _Fit, multiple: int) -> int:
@@ -143,6 +163,19 @@ def _rounded(side: float, fit: _Fit, multiple: int) -> int:
     elif rounded < fit.least:
         rounded = math.ceil(side / multiple) * multiple
     return max(rounded, multiple)
+
+
+def _rounded_twice(side: float, fit: _Fit, multiple: int) -> int:
+    """Round to whole pixels, then to the nearest multiple, the larger where two are as near; never to less than one."""
+    return max((_whole(side) + multiple // 2) // multiple * multiple, multiple)
+
+
+def _whole(side: float) -> int:
+    return max(round(side), 1)
+
+
+_ROUNDED: dict[str, Callable[[float, _Fit, int], int]] = {"bytes": _rounded_twice}
+"""How the sides of its input are rounded for a network that has a way of its own, by `families.Family.prepared`."""
 
 
 def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
@@ -177,6 +210,35 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     resized -= mean * np.float32(white)
     resized /= std * np.float32(white)
     return np.ascontiguousarray(resized.transpose(2, 0, 1))
+
+
+def _resize_bytes(picture: NDArray[Any], height: int, width: int, spec: ModelSpec) -> Float32:
+    """Resize as Depth Anything 3 does: to bytes, first to whole pixels, then to the network's multiples.
+
+    Each time it takes the mean of areas where the picture shrinks, and cubic interpolation where a side grows. A
+    picture that is no bytes is made bytes first: the network knows no others.
+    """
+    white = 1 if picture.dtype == np.uint8 else 255
+    pixels = picture if white == 1 else _bytes(picture * np.float32(white))
+    rows, columns = pixels.shape[:2]
+    scale = _RULES[spec.resize](spec.input_size, columns, rows, spec.family.multiple).scale
+    pixels = _step(pixels, _whole(scale * rows), _whole(scale * columns))
+    resized: Float32 = _step(pixels, height, width) / np.float32(white)
+    return resized
+
+
+def _step(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    rows, columns = pixels.shape[:2]
+    if (rows, columns) == (height, width):
+        return pixels
+    if rows >= height and columns >= width:
+        return shrink(pixels, height, width)
+    return _bytes(resize_cubic(pixels, height, width))
+
+
+def _bytes(values: Float32) -> NDArray[np.uint8]:
+    rounded: NDArray[np.uint8] = np.rint(values).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def restore(values: NDArray[Any], height: int, width: int, how: str = "cubic") -> Float32:
@@ -340,6 +402,7 @@ _TAPS: dict[str, Callable[[int, int], Taps]] = {
 
 PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
     "cubic": lambda picture, height, width, spec: resize_cubic(picture, height, width),
+    "bytes": _resize_bytes,
     "linear_antialiased": lambda picture, height, width, spec: _resized(
         picture, height, width, _linear_antialiased
     ),

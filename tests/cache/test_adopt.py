@@ -129,11 +129,11 @@ def test_a_model_that_nobody_publishes_is_missing(tiny_checkpoint: Path) -> None
 # -- Hugging Face's cache ---------------------------------------------------------------------------------
 
 
-def write_hybrid(path: Path, *, extra: str = "") -> Path:
+def write_hybrid(path: Path, *, extra: str = "", listed: Path = LIST) -> Path:
     """Write a file as transformers writes DPT_Hybrid, of full size, all zeros, nearly all of it a hole."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     position = 0
-    for line in [*LIST.read_text().splitlines(), *([f"{extra} (2,) float32"] if extra else [])]:
+    for line in [*listed.read_text().splitlines(), *([f"{extra} (2,) float32"] if extra else [])]:
         name, rest = line.split(" ", 1)
         shape = [int(n) for n in rest.rsplit(" ", 1)[0].strip("()").split(",") if n.strip()]
         size = 4 * math.prod(shape)
@@ -207,6 +207,28 @@ def test_a_file_of_hugging_face_becomes_the_h5(repository: Path) -> None:
     assert recognise(layout.shapes) == "dpt_hybrid"
     assert arrays_of(layout.path)["scratch.output_conv.4.bias"].tolist() == [0.5]
     assert adopt(cache.shelf, spec).status == "cached"
+
+
+@pytest.mark.parametrize(
+    ("model", "owner"),
+    [
+        ("DepthAnythingV2_Small", "depth-anything--Depth-Anything-V2-Small-hf"),
+        ("DepthAnythingV2_Metric_Indoor_Small", "depth-anything--Depth-Anything-V2-Metric-Indoor-Small-hf"),
+        ("DepthAnythingV1_Small", "LiheYoung--depth-anything-small-hf"),
+    ],
+)
+def test_each_repository_of_depth_anything_becomes_the_model_that_it_is(
+    model: str, owner: str, repository: Path
+) -> None:
+    path = repository.with_name(f"models--{owner}") / "snapshots" / "0123abcd" / "model.safetensors"
+    write_hybrid(path, listed=LIST.with_name("depth_anything_small.txt"))
+    cache = ModelCache()
+    assert adopt(cache.shelf, cache.spec(model)) == ("adopted", path, "converted")
+    written = cache.shelf.cached(model.lower())
+    assert recognise(formats.scan(written["h5"]).shapes) == "depth_anything_v2_small"
+    written["pkl"].unlink()
+    assert ModelCache().spec(model).kind == cache.spec(model).kind
+    assert cache.adopt("DepthAnythingV2_Metric_Outdoor_Small") is None
 
 
 def test_a_file_whose_bytes_are_not_those_of_its_name_is_not_taken(

@@ -40,7 +40,7 @@ def test_the_list_shows_what_one_has_and_some_of_each_family_and_all_of_them_whe
     assert shown & names == {spec.name for spec in CATALOG.values() if spec.short}
     assert everything >= names
     assert mine in shown & everything
-    assert "8 more with --all" in short.err
+    assert f"{sum(not spec.short for spec in CATALOG.values())} more with --all" in short.err
     for done in (short, full):
         assert max(map(len, done.out.splitlines())) <= 80
         assert next(line for line in done.out.splitlines() if "recommended" in line).startswith(RECOMMENDED)
@@ -161,6 +161,13 @@ def test_import_keeps_a_name_that_is_taken_unless_forced(run: Run, mine: str, ti
     assert refused.status == 2
     assert "--force" in refused.err
     assert run(*again, "--force", "--format", "pt").status == 0
+
+
+def test_import_is_told_of_which_kind_a_file_is_in_one_way(run: Run, tiny_checkpoint: Path) -> None:
+    args = ["models", "import", tiny_checkpoint, "--name", "mine"]
+    assert run(*args, "--as", "Depthmap_Tiny", "--network", "depthmap_tiny").status == 2
+    assert run(*args, "--as", "DPT_Large").status == 2
+    assert run(*args, "--as", "depthmap_tiny").status == 0
 
 
 def test_import_refuses_what_it_cannot_use(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,21 @@ import torch
 from torch import Tensor
 
 from depthmap import networks
-from depthmap.checkpoints import huggingface
+from depthmap.checkpoints import huggingface, layout_of
 from depthmap.errors import UnrecognisedFile
+from networks import modern
 
 LISTS = Path(__file__).parents[1] / "data" / "huggingface"
-BOTH = pytest.mark.parametrize("network", ["dpt_large", "dpt_hybrid"])
+EACH = pytest.mark.parametrize("network", ["dpt_large", "dpt_hybrid", "depth_anything_v2_small"])
+_COARSEST = {
+    f"neck.fusion_stage.layers.0.residual_layer1.convolution{number}.{part}"
+    for number in (1, 2)
+    for part in ("weight", "bias")
+}
 UNUSED = {
-    "dpt.layernorm.weight",
-    "dpt.layernorm.bias",
-    *(
-        f"neck.fusion_stage.layers.0.residual_layer1.convolution{number}.{part}"
-        for number in (1, 2)
-        for part in ("weight", "bias")
-    ),
+    "dpt_large": {"dpt.layernorm.weight", "dpt.layernorm.bias", *_COARSEST},
+    "dpt_hybrid": {"dpt.layernorm.weight", "dpt.layernorm.bias", *_COARSEST},
+    "depth_anything_v2_small": {"backbone.embeddings.mask_token", *_COARSEST},
 }
 COUNTERPARTS = {
     "pretrained.model.cls_token": "dpt.embeddings.cls_token",
@@ -58,9 +61,32 @@ OF_HYBRID = {
 }
 
 
+OF_ANYTHING = {
+    "pretrained.cls_token": "backbone.embeddings.cls_token",
+    "pretrained.pos_embed": "backbone.embeddings.position_embeddings",
+    "pretrained.patch_embed.proj.weight": "backbone.embeddings.patch_embeddings.projection.weight",
+    "pretrained.blocks.11.norm1.bias": "backbone.encoder.layer.11.norm1.bias",
+    "pretrained.blocks.1.attn.proj.weight": "backbone.encoder.layer.1.attention.output.dense.weight",
+    "pretrained.blocks.1.ls1.gamma": "backbone.encoder.layer.1.layer_scale1.lambda1",
+    "pretrained.blocks.10.ls2.gamma": "backbone.encoder.layer.10.layer_scale2.lambda1",
+    "pretrained.blocks.2.mlp.fc2.weight": "backbone.encoder.layer.2.mlp.fc2.weight",
+    "pretrained.norm.weight": "backbone.layernorm.weight",
+    "depth_head.projects.2.weight": "neck.reassemble_stage.layers.2.projection.weight",
+    "depth_head.resize_layers.3.bias": "neck.reassemble_stage.layers.3.resize.bias",
+    "depth_head.scratch.layer1_rn.weight": "neck.convs.0.weight",
+    "depth_head.scratch.refinenet4.out_conv.weight": "neck.fusion_stage.layers.0.projection.weight",
+    "depth_head.scratch.refinenet2.resConfUnit1.conv2.bias": (
+        "neck.fusion_stage.layers.2.residual_layer1.convolution2.bias"
+    ),
+    "depth_head.scratch.output_conv1.weight": "head.conv1.weight",
+    "depth_head.scratch.output_conv2.0.bias": "head.conv2.bias",
+    "depth_head.scratch.output_conv2.2.weight": "head.conv3.weight",
+}
+
+
 def shapes(network: str) -> dict[str, tuple[int, ...]]:
     """Return what transformers writes of a network: shape by name."""
-    lines = (LISTS / f"{network}.txt").read_text().splitlines()
+    lines = (LISTS / f"{layout_of(network)}.txt").read_text().splitlines()
     parsed = (line.split(" ", 1) for line in lines)
     return {name: ast.literal_eval(rest.rsplit(" ", 1)[0]) for name, rest in parsed}
 
@@ -69,7 +95,7 @@ def on_meta(network: str) -> dict[str, Tensor]:
     return {name: torch.empty(shape, device="meta") for name, shape in shapes(network).items()}
 
 
-@BOTH
+@EACH
 def test_every_tensor_that_the_network_needs_is_made_and_no_other(network: str) -> None:
     made = huggingface.convert(on_meta(network), network, torch.cat)
     expected = networks.expected_shapes(network)
@@ -77,16 +103,20 @@ def test_every_tensor_that_the_network_needs_is_made_and_no_other(network: str) 
     assert list(made) == list(expected)
 
 
-@BOTH
+@EACH
 def test_every_tensor_of_theirs_is_used_once_but_those_that_inference_never_reads(network: str) -> None:
     used = [name for names in huggingface.sources(shapes(network), network).values() for name in names]
     assert len(used) == len(set(used))
-    assert set(shapes(network)) - set(used) == UNUSED
+    assert set(shapes(network)) - set(used) == UNUSED[network]
 
 
 @pytest.mark.parametrize(
     ("network", "counterparts"),
-    [("dpt_large", COUNTERPARTS | OF_LARGE), ("dpt_hybrid", COUNTERPARTS | OF_HYBRID)],
+    [
+        ("dpt_large", COUNTERPARTS | OF_LARGE),
+        ("dpt_hybrid", COUNTERPARTS | OF_HYBRID),
+        ("depth_anything_v1_small", OF_ANYTHING),
+    ],
 )
 def test_tensors_go_to_their_counterparts(network: str, counterparts: dict[str, str]) -> None:
     origin = huggingface.sources(shapes(network), network)
@@ -109,9 +139,9 @@ def test_queries_keys_and_values_are_joined_in_this_order_and_nothing_else_is_co
     assert made["scratch.layer1_rn.weight"] is state["neck.convs.0.weight"]
 
 
-@BOTH
+@EACH
 def test_what_inference_never_reads_may_be_missing(network: str) -> None:
-    found = {name: shape for name, shape in shapes(network).items() if name not in UNUSED}
+    found = {name: shape for name, shape in shapes(network).items() if name not in UNUSED[network]}
     assert huggingface.sources(found, network) == huggingface.sources(shapes(network), network)
 
 
@@ -140,3 +170,28 @@ def test_one_network_is_not_taken_for_the_other() -> None:
         huggingface.sources(shapes("dpt_large"), "dpt_hybrid")
     with pytest.raises(UnrecognisedFile, match="no such network"):
         huggingface.sources(shapes("dpt_large"), "midas_small")
+
+
+def test_a_checkpoint_goes_to_their_names_and_back_bit_for_bit() -> None:
+    network, theirs = "depth_anything_v2_small", {}
+    ours = modern.state("DepthAnythingV2_Small", ())
+    for name, sources in huggingface.sources(shapes(network), network).items():
+        theirs |= dict(zip(sources, ours[name].chunk(len(sources)), strict=True))
+    assert set(theirs) == set(shapes(network)) - UNUSED[network]
+    assert {name: tuple(tensor.shape) for name, tensor in theirs.items()}.items() <= shapes(network).items()
+    back = huggingface.convert(theirs, network, torch.cat)
+    assert list(back) == list(networks.expected_shapes(network))
+    assert all(torch.equal(back[name], ours[name]) for name in back)
+
+
+@pytest.mark.parametrize("size", ["base", "large"])
+def test_the_larger_ones_have_the_same_names(size: str) -> None:
+    network = f"depth_anything_v2_{size}"
+    expected = networks.expected_shapes(network)
+    with pytest.raises(UnrecognisedFile, match=f"{_count(expected)} missing"):
+        huggingface.sources({}, network)
+
+
+def _count(expected: Mapping[str, tuple[int, ...]]) -> int:
+    """Return how many tensors they have of these: queries, keys and values apart."""
+    return len(expected) + 2 * sum(".qkv." in name for name in expected)

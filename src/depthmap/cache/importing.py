@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..checkpoints import places, require_fit
+from ..checkpoints import alike, places, require_fit, without_indices
 from ..checkpoints.places import Place
 from ..errors import UnrecognisedFile, UsageError
 from ..formats import Layout
@@ -22,7 +22,7 @@ from ..store.names import TENSOR_FORMATS, slug_of
 from .budget import make_room
 from .fetch import provenance
 from .mistaken import require_checkpoint
-from .shelf import Shelf, identify
+from .shelf import Shelf, identify, published_as
 
 if TYPE_CHECKING:
     from ..formats.arrays import Array
@@ -47,23 +47,30 @@ def import_file(
     wanted: tuple[str, ...] = TENSOR_FORMATS,
     replace: bool = False,
     network: str = "",
+    like: str = "",
 ) -> ModelSpec:
     """Take a checkpoint into the cache under ``name``; return what it is.
 
-    Its network is recognised by its tensors' names and shapes, whatever stands before all of the names; where several
-    have the same, ``network`` says which. A flat ``.pt`` that holds nothing else is kept byte for byte; of any other
-    file the network's tensors are written anew. What is left out is said in a warning, and the provenance has it, and
-    the prefix.
+    Its network is recognised by its tensors' names and shapes, whatever stands before all of the names. Where several
+    have the same, ``network`` says which, or ``like``, a model of that network; else the file does, if it is a
+    published one or depthmap wrote it. Else it is taken for the first of them, with a warning.
+
+    A flat ``.pt`` that holds nothing else is kept byte for byte; of any other file the network's tensors are written
+    anew, without indices that it never reads. What else is left out is said in a warning, and the provenance has it,
+    and the prefix.
 
     Raises
     ------
     UnrecognisedFile
-        When it is no checkpoint, or its tensors fit no network, with what was found and what was expected, or several.
+        When it is no checkpoint, or its tensors fit no network, with what was found and what was expected.
     UnsafeFile, ModelFileCorrupted
         When it is hostile or damaged.
     UsageError
         When the name is taken, the file is not there or a directory, or the network is another.
+    UnknownModel
+        When there is no model ``like``.
     """
+    network = shelf.spec(like).network if like else network
     source = source.expanduser().absolute()
     slug = slug_of(name)
     if source.suffix.lower() in (".pkl", ".pickle"):
@@ -74,7 +81,7 @@ def import_file(
     format = formats.format_of(source)
     checkpoint = _read(source)
     catalogued = shelf.catalog.get(slug)
-    spec = catalogued or identify(name, checkpoint.layout, shelf.catalog, network)
+    spec = catalogued or _identified(shelf, source, name, checkpoint.layout, network)
     with shelf.store.lock(slug):
         digest = digest_file(source)
         _require_name(shelf, slug, source, digest.sha256, replace=replace)
@@ -91,10 +98,18 @@ def import_file(
                 if target == format == "pt" and checkpoint.is_all:
                     shutil.copyfile(source, temporary)
                 else:
-                    formats.get(target).save(checkpoint.tensors, temporary, spec.as_metadata())
+                    tensors = without_indices(checkpoint.tensors, spec.network)
+                    formats.get(target).save(tensors, temporary, spec.as_metadata())
                 staged[target] = temporary
             shelf.store.replace(manifest, slug, staged)
+        told = catalogued or len(alike(spec.network)) == 1
+        shelf.store.note_network(slug, "" if told else spec.network)
     return spec
+
+
+def _identified(shelf: Shelf, source: Path, name: str, layout: Layout, network: str) -> ModelSpec:
+    published = (spec.network for spec in published_as(source, shelf.catalog))
+    return identify(name, layout, shelf.catalog, network, hints=published)
 
 
 def _read(source: Path) -> _Checkpoint:

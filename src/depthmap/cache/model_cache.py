@@ -140,12 +140,20 @@ class ModelCache:
         *,
         replace: bool = False,
         network: str = "",
+        like: str = "",
     ) -> ModelSpec:
         """Add a checkpoint to the cache under ``name``, in ``formats``; see `importing.import_file`."""
         from .importing import import_file
 
-        wanted = tuple(formats)
-        return import_file(self.shelf, Path(source), name, wanted=wanted, replace=replace, network=network)
+        return import_file(
+            self.shelf,
+            Path(source),
+            name,
+            wanted=tuple(formats),
+            replace=replace,
+            network=network,
+            like=like,
+        )
 
     def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:
         """Reuse a model that torch.hub or Hugging Face's tools have downloaded; return the file, or None.

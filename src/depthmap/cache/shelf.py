@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from ..catalog import ModelSpec, find, of_network, with_file
 from ..checkpoints import alike, recognise
-from ..errors import FileError, UnknownModel, UnrecognisedFile, UsageError
+from ..errors import FileError, UnknownModel, UsageError
 from ..settings import Settings
-from ..store import Manifest, Store
+from ..store import Manifest, Store, digest_file
 from ..store.commit import is_file
 from ..store.names import FORMATS, TENSOR_FORMATS, slug_of
 
 if TYPE_CHECKING:
     from ..formats import Layout
+
+log = logging.getLogger("depthmap")
 
 
 class Shelf:
@@ -108,8 +111,15 @@ class Shelf:
                 from ..formats import scan  # slow to import, and listings need none
 
                 with suppress(FileError):
-                    return identify(slug, scan(paths[format]), self.catalog)
+                    return identify(
+                        slug, scan(paths[format]), self.catalog, hints=self._hints(slug, paths[format])
+                    )
         return None
+
+    def _hints(self, slug: str, path: Path) -> Iterator[str]:
+        """Yield what else may tell the network of a file that does not say it: a note, or its digest."""
+        yield from filter(None, (place.store.noted_network(slug) for place in self.places))
+        yield from (spec.network for spec in published_as(path, self.catalog))
 
     def embedded(self, spec: ModelSpec) -> Path | None:
         """Return the file of a model that ships in the package, or None."""
@@ -135,16 +145,31 @@ def _is_writable(path: Path) -> bool:
         return False
 
 
-def identify(name: str, layout: Layout, catalog: Mapping[str, ModelSpec], network: str = "") -> ModelSpec:
+def published_as(path: Path, catalog: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:
+    """Yield the models whose published file this is; it is hashed where its size lets it be one."""
+    size = os.stat(path).st_size
+    candidates = [spec for spec in catalog.values() if spec.sha256 and spec.bytes in (size, 0)]
+    sha256 = digest_file(path).sha256 if candidates else ""
+    yield from (spec for spec in candidates if spec.sha256 == sha256)
+
+
+def identify(
+    name: str,
+    layout: Layout,
+    catalog: Mapping[str, ModelSpec],
+    network: str = "",
+    hints: Iterable[str] = (),
+) -> ModelSpec:
     """Return the spec of a checkpoint that is no published one, by its tensors' names and shapes.
 
     Input size, mean and standard deviation are those that our own exporter wrote into the file, else the network's.
-    Where several networks have the same tensors, ``network`` says which it is, else what our own exporter wrote.
+    Where several networks have the same tensors, ``network`` says which it is, else what our own exporter wrote, else
+    the first of the ``hints`` that is one of them. Else it is taken for the first of them, and that is said.
 
     Raises
     ------
     UnrecognisedFile
-        When its tensors fit no network, or several.
+        When its tensors fit no network.
     UsageError
         When they do not fit ``network``.
     """
@@ -159,12 +184,20 @@ def identify(name: str, layout: Layout, catalog: Mapping[str, ModelSpec], networ
     if stated and stated.network in ((network,) if network else fitting):
         return stated.renamed(name)
     if not network and len(fitting) > 1:
-        raise UnrecognisedFile(
-            f"Several networks have the tensors of this file: {', '.join(fitting)}",
-            layout.path,
-            "Say which it is with --network, as its publisher does: the depth of another is wrong.",
-        )
+        network = next((hint for hint in hints if hint in fitting), "") or _guessed(layout, fitting, catalog)
     return of_network(network or fitting[0], catalog).renamed(name)
+
+
+def _guessed(layout: Layout, fitting: Sequence[str], catalog: Mapping[str, ModelSpec]) -> str:
+    """Take a file for one of the first network, and say so: the depth of another would be wrong."""
+    models = [spec.name for network in fitting for spec in catalog.values() if spec.network == network]
+    log.warning(
+        "%s: %s have the same tensors, and nothing says which of them this is. It is taken for the first. If it is "
+        "another, import it with '--as MODEL'.",
+        layout.path,
+        ", ".join(models or fitting),
+    )
+    return fitting[0]
 
 
 def _stated(layout: Layout) -> ModelSpec | None:

@@ -1,61 +1,106 @@
-"""The names that Hugging Face's transformers gives the tensors of the dense prediction transformers.
+"""The names that Hugging Face's transformers gives the tensors of the dense prediction transformers and Depth Anything.
 
-``Intel/dpt-large`` and ``Intel/dpt-hybrid-midas`` hold the published weights under them: queries, keys and values
-apart, the fusion blocks counted from the coarsest, the class head dropped. The way back is exact.
+``Intel/dpt-large``, ``depth-anything/Depth-Anything-V2-Small-hf`` and the like hold the published weights under them:
+queries, keys and values apart, the fusion blocks counted from the coarsest, the class head dropped. The way back is
+exact.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import UnrecognisedFile
-from . import expected_shapes
+from . import expected_shapes, layout_of
 
 _BIT = "dpt.embeddings.backbone.bit"
 _LEVELS = (1, 2, 3, 4)
-_RULES: dict[str, str] = {
-    "pretrained.model.cls_token": "dpt.embeddings.cls_token",
-    "pretrained.model.pos_embed": "dpt.embeddings.position_embeddings",
-    "pretrained.model.patch_embed.backbone.stem.conv.*": f"{_BIT}.embedder.convolution.*",
-    "pretrained.model.patch_embed.backbone.stem.norm.*": f"{_BIT}.embedder.norm.*",
-    "pretrained.model.patch_embed.backbone.stages.*.blocks.*": f"{_BIT}.encoder.stages.*.layers.*",
-    "pretrained.model.blocks.*.norm1.*": "dpt.encoder.layer.*.layernorm_before.*",
-    "pretrained.model.blocks.*.attn.qkv.*": "dpt.encoder.layer.*.attention.attention.{part}.*",
-    "pretrained.model.blocks.*.attn.proj.*": "dpt.encoder.layer.*.attention.output.dense.*",
-    "pretrained.model.blocks.*.norm2.*": "dpt.encoder.layer.*.layernorm_after.*",
-    "pretrained.model.blocks.*.mlp.fc1.*": "dpt.encoder.layer.*.intermediate.dense.*",
-    "pretrained.model.blocks.*.mlp.fc2.*": "dpt.encoder.layer.*.output.dense.*",
-    **{
-        f"pretrained.act_postprocess{level}.{ours}.*": f"neck.reassemble_stage.{theirs}.*"
-        for level in _LEVELS
-        for ours, theirs in {
-            "0.project.0": f"readout_projects.{level - 1}.0",
-            "3": f"layers.{level - 1}.projection",
-            "4": f"layers.{level - 1}.resize",
-        }.items()
-    },
-    **{f"scratch.layer{level}_rn.*": f"neck.convs.{level - 1}.*" for level in _LEVELS},
-    **{
-        f"scratch.refinenet{level}.{ours}.*": f"neck.fusion_stage.layers.{4 - level}.{theirs}.*"
-        for level in _LEVELS
-        for ours, theirs in {
-            "out_conv": "projection",
-            "resConfUnit*.conv*": "residual_layer*.convolution*",
-        }.items()
-    },
-    "scratch.output_conv.*": "head.head.*",
-}
-"""Our names and theirs; what a ``*`` stands for is kept. ``{part}`` is each of `_PARTS` in turn."""
-_PATCHES = {
-    "dpt_large": "dpt.embeddings.patch_embeddings.projection.*",
-    "dpt_hybrid": "dpt.embeddings.projection.*",
-}
-"""By network, their name of the projection of patches to tokens."""
 _PARTS = ("query", "key", "value")
-_UNUSED = ("dpt.layernorm.", "dpt.pooler.", "neck.fusion_stage.layers.0.residual_layer1.")
-"""Prefixes of tensors that inference never reads; some files have them."""
+_COARSEST = "neck.fusion_stage.layers.0.residual_layer1."
+
+
+def _neck(scratch: str) -> dict[str, str]:
+    """Return the names of the fusion blocks, which all of them have; ours begin with ``scratch``."""
+    return {
+        **{f"{scratch}.layer{level}_rn.*": f"neck.convs.{level - 1}.*" for level in _LEVELS},
+        **{
+            f"{scratch}.refinenet{level}.{ours}.*": f"neck.fusion_stage.layers.{4 - level}.{theirs}.*"
+            for level in _LEVELS
+            for ours, theirs in {
+                "out_conv": "projection",
+                "resConfUnit*.conv*": "residual_layer*.convolution*",
+            }.items()
+        },
+    }
+
+
+class _Names(NamedTuple):
+    """Our names and theirs: what a ``*`` stands for is kept, ``{part}`` is each of `_PARTS` in turn.
+
+    Their tensors that begin as in ``unused`` are never read at inference; some files have them.
+    """
+
+    rules: dict[str, str]
+    unused: tuple[str, ...]
+
+
+def _dpt(patches: str) -> _Names:
+    return _Names(
+        {
+            "pretrained.model.cls_token": "dpt.embeddings.cls_token",
+            "pretrained.model.pos_embed": "dpt.embeddings.position_embeddings",
+            "pretrained.model.patch_embed.proj.*": f"{patches}.*",
+            "pretrained.model.patch_embed.backbone.stem.conv.*": f"{_BIT}.embedder.convolution.*",
+            "pretrained.model.patch_embed.backbone.stem.norm.*": f"{_BIT}.embedder.norm.*",
+            "pretrained.model.patch_embed.backbone.stages.*.blocks.*": f"{_BIT}.encoder.stages.*.layers.*",
+            "pretrained.model.blocks.*.norm1.*": "dpt.encoder.layer.*.layernorm_before.*",
+            "pretrained.model.blocks.*.attn.qkv.*": "dpt.encoder.layer.*.attention.attention.{part}.*",
+            "pretrained.model.blocks.*.attn.proj.*": "dpt.encoder.layer.*.attention.output.dense.*",
+            "pretrained.model.blocks.*.norm2.*": "dpt.encoder.layer.*.layernorm_after.*",
+            "pretrained.model.blocks.*.mlp.fc1.*": "dpt.encoder.layer.*.intermediate.dense.*",
+            "pretrained.model.blocks.*.mlp.fc2.*": "dpt.encoder.layer.*.output.dense.*",
+            **{
+                f"pretrained.act_postprocess{level}.{ours}.*": f"neck.reassemble_stage.{theirs}.*"
+                for level in _LEVELS
+                for ours, theirs in {
+                    "0.project.0": f"readout_projects.{level - 1}.0",
+                    "3": f"layers.{level - 1}.projection",
+                    "4": f"layers.{level - 1}.resize",
+                }.items()
+            },
+            **_neck("scratch"),
+            "scratch.output_conv.*": "head.head.*",
+        },
+        ("dpt.layernorm.", "dpt.pooler.", _COARSEST),
+    )
+
+
+_DEPTH_ANYTHING = _Names(
+    {
+        "pretrained.cls_token": "backbone.embeddings.cls_token",
+        "pretrained.pos_embed": "backbone.embeddings.position_embeddings",
+        "pretrained.patch_embed.proj.*": "backbone.embeddings.patch_embeddings.projection.*",
+        "pretrained.blocks.*.attn.qkv.*": "backbone.encoder.layer.*.attention.attention.{part}.*",
+        "pretrained.blocks.*.attn.proj.*": "backbone.encoder.layer.*.attention.output.dense.*",
+        "pretrained.blocks.*.ls*.gamma": "backbone.encoder.layer.*.layer_scale*.lambda1",
+        "pretrained.blocks.*": "backbone.encoder.layer.*",
+        "pretrained.norm.*": "backbone.layernorm.*",
+        "depth_head.projects.*.*": "neck.reassemble_stage.layers.*.projection.*",
+        "depth_head.resize_layers.*.*": "neck.reassemble_stage.layers.*.resize.*",
+        **_neck("depth_head.scratch"),
+        "depth_head.scratch.output_conv1.*": "head.conv1.*",
+        "depth_head.scratch.output_conv2.0.*": "head.conv2.*",
+        "depth_head.scratch.output_conv2.2.*": "head.conv3.*",
+    },
+    ("backbone.embeddings.mask_token", _COARSEST),
+)
+_NAMES = {
+    "dpt_large": _dpt("dpt.embeddings.patch_embeddings.projection"),
+    "dpt_hybrid": _dpt("dpt.embeddings.projection"),
+    **{f"depth_anything_{size}": _DEPTH_ANYTHING for size in ("small", "base", "large")},
+}
+"""By list of tensors (`layout_of`)."""
 
 
 class _Shaped(Protocol):
@@ -76,9 +121,9 @@ def convert(
     Parameters
     ----------
     state : mapping of str to Tensor
-        The state dict of transformers' ``DPTForDepthEstimation``.
+        The state dict of transformers' ``DPTForDepthEstimation`` or ``DepthAnythingForDepthEstimation``.
     network : str
-        "dpt_large" or "dpt_hybrid".
+        One that they have: DPT_Large's, DPT_Hybrid's, or one of Depth Anything V1 and V2.
     join : callable
         What joins tensors, torch's or others, along their first axis.
 
@@ -108,17 +153,17 @@ def sources(shapes: Mapping[str, tuple[int, ...]], network: str) -> dict[str, tu
         Naming tensors that are missing, of another shape, or of no known use: nothing is invented, and nothing that
         might matter is left out. Also when transformers has no such network.
     """
-    if network not in _PATCHES:
+    if (layout := layout_of(network)) not in _NAMES:
         raise UnrecognisedFile(
-            "Hugging Face's tools have no such network", network, f"They have {', '.join(_PATCHES)}."
+            "Hugging Face's tools have no such network", network, f"They have {', '.join(_NAMES)}."
         )
-    rules = {**_RULES, "pretrained.model.patch_embed.proj.*": _PATCHES[network]}
+    rules, unused = _NAMES[layout]
     expected = expected_shapes(network)
     origin = {ours: _theirs(ours, rules) for ours in expected}
     used = {name for names in origin.values() for name in names}
     wrong = {
         "missing": sorted(used - set(shapes)),
-        "of no known use": [name for name in shapes if name not in used and not name.startswith(_UNUSED)],
+        "of no known use": [name for name in shapes if name not in used and not name.startswith(unused)],
         "of another shape": [
             names[0]
             for ours, names in origin.items()

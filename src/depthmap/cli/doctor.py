@@ -145,18 +145,16 @@ def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
     """Load a model as users do, then from its other files; predict once."""
     import numpy as np
 
-    from ..estimator import DepthEstimator
+    from . import trials
 
-    start = time.perf_counter()
-    estimator = DepthEstimator(name, cache_dir=cache.cache_dir)
+    trial = trials.load(cache, name)
+    estimator = trial.estimator
     said = [
-        f"{estimator.source} in {seconds_text(time.perf_counter() - start)}",
+        f"{estimator.source} in {seconds_text(trial.load_seconds)}",
         *_other_files(cache, name, estimator.source),
     ]
     if predicts:
-        picture = np.linspace(0, 1, 192 * 256 * 3, dtype=np.float32).reshape(192, 256, 3)
-        start = time.perf_counter()
-        depth = estimator.predict(picture)
+        depth, seconds = trial.first(trials.picture(256, 192))
         if depth.shape != (192, 256) or not np.isfinite(depth).all():
             return Finding(
                 name,
@@ -164,8 +162,7 @@ def _model(cache: ModelCache, name: str, *, predicts: bool) -> Finding:
                 "its depth map has values that are not numbers",
                 f"Run 'depthmap models verify --model {name}'.",
             )
-        took = seconds_text(time.perf_counter() - start)
-        said.append(f"predicts in {took} by {estimator.engine} on {estimator.device}")
+        said.append(f"predicts in {seconds_text(seconds)} by {estimator.engine} on {estimator.device}")
     return Finding(name, "ok", ", ".join(said))
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any
 
 import click
 
-from ..catalog import GROUPS
 from ..store.names import FORMATS
 from .lazy import LazyGroup
-from .output import count, size_text, table
+from .listing import by_group, marked, rough_size
+from .output import count, size_text
 from .session import Session, common, with_models, with_session
 
 _MB = 1e6
-_LONGEST, _LICENCE = 36, 12
-"""Characters of the longest name and licence that leave room for the rest of a line."""
+_LICENCE = 12
+"""Characters of the longest licence that leave room for the rest of a line."""
 _STATUS = {"available": "", "incomplete": "unusable"}
 """What a list says instead: what can be had needs no word, and the other is too long."""
 
@@ -25,6 +24,7 @@ _STATUS = {"available": "", "incomplete": "unusable"}
     table={
         "list": ("models:list_models", "List all models and show which are cached."),
         "info": ("models:info", "Show what the cache holds."),
+        "recommend": ("recommending:recommend", "Find the model that suits this machine."),
         "du": ("models:usage", "Show how much room each model takes."),
         "download": ("transfers:download", "Download models into the cache."),
         "import": ("transfers:import_model", "Add a checkpoint of your own to the cache."),
@@ -75,24 +75,26 @@ def _is_short(row: dict[str, Any]) -> bool:
 
 
 def _by_group(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the table, with a heading for each family."""
-    cells: list[tuple[str, ...]] = []
-    for group, members in groupby(rows, key=lambda row: str(row["group"])):
-        cells.append(("",))
-        cells.append((f"{group or 'Yours'}: {GROUPS.get(group, 'imported, or of your catalogue')}",))
-        cells += [(_name(r), _size(r), _given(r), _licence(r), _status(r)) for r in members]
-    return table(("NAME", "SIZE", "GIVES", "LICENCE", "STATUS"), cells, right=[1], longest=_LONGEST)
-
-
-def _name(row: dict[str, Any]) -> str:
-    return f"{row['name']} (recommended)" if row["recommended"] else str(row["name"])
+    cells = [
+        (
+            str(row["group"]),
+            (
+                marked(row["name"], "recommended" if row["recommended"] else ""),
+                _size(row),
+                _given(row),
+                _licence(row),
+                _status(row),
+            ),
+        )
+        for row in rows
+    ]
+    return by_group(("NAME", "SIZE", "GIVES", "LICENCE", "STATUS"), cells, right=[1])
 
 
 def _size(row: dict[str, Any]) -> str:
-    """Return the size of the files, else of the download, which may be known roughly: four bytes a parameter."""
+    """Return the size of the files, else of the download."""
     nbytes = (row["size_mb"] or row["download_mb"]) * _MB
-    rough = row["parameters"] * 4 if row["status"] == "available" else 0
-    return size_text(nbytes) if nbytes else f"~{size_text(round(rough, -6))}" if rough else ""
+    return rough_size(nbytes, row["parameters"] if row["status"] == "available" else 0)
 
 
 def _given(row: dict[str, Any]) -> str:

@@ -11,7 +11,15 @@ import click
 from ..errors import DepthmapError
 from ..store.names import TENSOR_FORMATS
 from .output import size_text
-from .session import FAILED, SOME_FAILED, Session, accepting_licences, with_models, with_session
+from .session import (
+    FAILED,
+    SOME_FAILED,
+    Session,
+    accepting_licences,
+    complete_model,
+    with_models,
+    with_session,
+)
 
 if TYPE_CHECKING:
     from ..cache import ModelCache
@@ -101,8 +109,14 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
     "--format", "formats", type=click.Choice(TENSOR_FORMATS), multiple=True, help="Keep only this format."
 )
 @click.option(
-    "--network", default="", metavar="NETWORK", help="Which network it is, if several have its tensors."
+    "--as",
+    "like",
+    default="",
+    metavar="MODEL",
+    shell_complete=complete_model,
+    help="Of which model's kind it is, if several have its tensors.",
 )
+@click.option("--network", default="", metavar="NETWORK", help="The same, by the network's name.")
 @click.option("--force", is_flag=True, help="Replace a model that has this name.")
 @click.argument("file", metavar="[FILE]", required=False)
 @with_session
@@ -111,6 +125,7 @@ def import_model(
     source: str | None,
     name: str,
     formats: tuple[str, ...],
+    like: str,
     network: str,
     force: bool,
     file: str | None,
@@ -120,13 +135,21 @@ def import_model(
     It recognises the network by its tensors, and removes a prefix that all of
     their names share ('module.', 'model.'). It leaves out what else a training
     stores in the file, and tells you so. It never runs code from the file.
+
+    The models of Depth Anything V2, its metric ones and V1 have the same
+    tensors. --as says which of them yours is like; without it, a published
+    file is known by its digest, and another is taken for V2's relative one.
     """
     chosen = source or file
     if not chosen or (source and file):
         raise click.UsageError("Name one file: --input FILE.")
+    if like and network:
+        raise click.UsageError("Give --as or --network, not both.")
     cache = session.working_cache()
     session.say(f"Importing {chosen} ...")
-    spec = cache.import_file(chosen, name, formats or TENSOR_FORMATS, replace=force, network=network)
+    spec = cache.import_file(
+        chosen, name, formats or TENSOR_FORMATS, replace=force, network=network, like=like
+    )
     files = {format: str(path) for format, path in cache.shelf.cached(spec.slug).items()}
     prefix = cache.detail(spec.slug)["provenance"].get("prefix", "")
     if prefix:

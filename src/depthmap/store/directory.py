@@ -11,7 +11,7 @@ from ..errors import CacheError, CacheNotWritable
 from . import names
 from .commit import ensure_directory, forsaken, is_file, publish, remove, staged, writing
 
-PARTIAL, LOCKS, ASIDE, USED = ".partial", ".locks", ".damaged", ".used"
+PARTIAL, LOCKS, ASIDE, USED, NETWORKS = ".partial", ".locks", ".damaged", ".used", ".networks"
 RESUMABLE = ".part"
 """What a download adds to the name of the file that it will be; such a file is kept when it is interrupted."""
 
@@ -130,6 +130,20 @@ class Directory:
             mark = self.root / USED / slug
             mark.parent.mkdir(exist_ok=True)
             mark.touch()
+
+    def note_network(self, slug: str, network: str) -> None:
+        """Note of which network a model is, for files that do not tell when their ``.pkl`` is lost; "" forgets it."""
+        with suppress(OSError, CacheError):
+            if network:
+                (self.folder(NETWORKS) / slug).write_text(network, encoding="ascii")
+            else:
+                (self.root / NETWORKS / slug).unlink(missing_ok=True)
+
+    def noted_network(self, slug: str) -> str:
+        """Return the network that was noted, else "" (whoever uses it checks that there is such a one)."""
+        with suppress(OSError, ValueError):
+            return (self.root / NETWORKS / slug).read_text(encoding="ascii")
+        return ""
 
     def last_used(self, slug: str) -> float:
         """Return when a model was last used, in seconds since the epoch: 0 if never."""

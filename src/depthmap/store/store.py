@@ -265,6 +265,7 @@ class Store(Directory):
         ]
         with suppress(OSError):
             (self.root / USED / slug).unlink()
+        self.note_network(slug, "")
         return removed
 
     # -- what lies beside ---------------------------------------------------------------------------------
