@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from cli.conftest import Run, run  # noqa: F401  # a fixture
 from depthmap import Depth, DepthEstimator, ModelCache
 from depthmap.camera import Camera
 from depthmap.depth import METRIC
@@ -190,3 +192,22 @@ print(estimator.engine)
     np.testing.assert_allclose(there.masked, here.masked, rtol=1e-4)
     np.testing.assert_allclose(there.normals(), here.normals(), atol=1e-3)
     assert there.intrinsics.fx == pytest.approx(here.intrinsics.fx, rel=1e-4)
+
+
+def test_a_field_of_view_that_is_named_is_known_to_the_network(
+    run: Run,  # noqa: F811  # as above
+    small: DepthEstimator,
+    cache_dir: Path,
+    tmp_path: Path,
+) -> None:
+    picture = photo(64, 48)
+    Image.fromarray(picture.pixels).save(tmp_path / "scene.png")
+    options = ("--fov", 30, "--size", 140, "--engine", "onnxruntime", "-f", "npz", "-o", tmp_path)
+    done = run("--cache-dir", cache_dir, "predict", tmp_path / "scene.png", "--model", "mine", *options)
+    assert done.status == 0, done.err
+    found = Depth.load(tmp_path / "scene_depth.npz")
+    camera = Camera.from_fov(30, 64, 48, "--fov")
+    assert found.camera == camera
+    expected = small.depth(Photo(picture.pixels, camera=camera))
+    np.testing.assert_allclose(found.masked, expected.masked, rtol=1e-5)
+    assert np.nanmax(np.abs(found.masked - small.depth(picture).masked)) > 1e-3

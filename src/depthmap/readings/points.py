@@ -56,7 +56,9 @@ def _camera(focal: float, scene: Scene) -> Camera:
 def _normals(right_down_away: Sequence[Float32], valid: NDArray[np.bool_]) -> Float32:
     """Return unit vectors (H, W, 3), x right, y up, z towards the viewer."""
     x, y, z = right_down_away
-    vectors: Float32 = np.stack([x, -y, -z], axis=-1)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
-    vectors[~valid] = np.nan
+    length = np.maximum(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
+    length[~valid] = np.nan
+    vectors = np.empty((*length.shape, 3), np.float32)
+    for axis, direction in enumerate((x, -y, -z)):
+        np.divide(direction, length, out=vectors[..., axis])
     return vectors
