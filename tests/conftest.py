@@ -22,7 +22,7 @@ from support import GOLDENS, FileServer, save_checkpoint
 CORE = (
     "batch", "cli", "fetching", "inspection", "web",
     "cache/test_adopt.py", "cache/test_budget.py", "cache/test_tidying.py",
-    "test_docs.py", "test_end_to_end.py", "test_old_names.py", "test_without_torch.py",
+    "test_docs.py", "test_end_to_end.py", "test_old_names.py", "test_one_view.py", "test_without_torch.py",
 )  # fmt: skip
 """What is tested in an environment without torch: marked ``core``."""
 

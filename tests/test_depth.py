@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,44 @@ def test_its_repr_is_one_line_that_says_the_main_things() -> None:
     assert repr(FULL) == "<Depth 4 × 3, metric depth of 'a.jpg', 0.5 to 2 m, M by torch>"
     assert repr(Depth(VALUES)) == "<Depth 4 × 3, relative inverse depth, 0.5 to 2, no model>"
     assert "\n" not in repr(Depth(VALUES, name="a\nb.jpg"))
+
+
+def test_metres_that_depend_on_the_focal_length_change_with_the_camera() -> None:
+    depth = Depth(VALUES, METRIC, camera=CAMERA, per_focal=True)
+    longer = depth.with_camera(Camera(8, 8, 1.5, 1))
+    assert np.array_equal(longer.values, 2 * VALUES)
+    assert np.array_equal(longer.with_camera(CAMERA).values, VALUES)
+    assert longer.per_focal
+    assert np.array_equal(FULL.with_camera(Camera(8, 8, 1.5, 1)).values, VALUES)
+
+
+def test_a_picture_that_names_its_camera_brings_its_metres() -> None:
+    depth = Depth(np.ones((427, 640), np.float32), METRIC, per_focal=True)
+    assert np.array_equal(depth.with_picture(PHOTO).values, depth.values)  # it names none
+    jpeg = io.BytesIO()
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50  # focal length in 35 mm terms
+    Image.new("RGB", (640, 427)).save(jpeg, "jpeg", exif=exif)
+    seen = depth.with_picture(jpeg.getvalue())
+    assert seen.intrinsics.source == "EXIF"
+    assert np.allclose(seen.values, seen.intrinsics.focal / depth.intrinsics.focal)
+
+
+def test_metres_of_an_assumed_camera_say_so() -> None:
+    depth = Depth(VALUES, METRIC, per_focal=True)
+    assert depth.meaning == "metric depth in metres for an assumed camera, smallest value = nearest"
+    assert depth.with_camera(CAMERA).meaning == "metric depth in metres, smallest value = nearest"
+    assert Depth(VALUES, METRIC).meaning == "metric depth in metres, smallest value = nearest"
+    assert depth.facts()["per_focal"] is True
+    assert Depth(VALUES).facts()["per_focal"] is False
+
+
+@pytest.mark.parametrize("camera", [None, CAMERA])
+def test_a_file_keeps_that_metres_depend_on_the_focal_length(camera: Camera | None, tmp_path: Path) -> None:
+    (file,) = Depth(VALUES, METRIC, camera=camera, per_focal=True).save(tmp_path / "a.npz")
+    again = Depth.load(file)
+    assert (again.per_focal, again.camera) == (True, camera)
+    assert np.array_equal(again.values, VALUES)
 
 
 def test_notebooks_show_it_in_colours() -> None:

@@ -16,6 +16,7 @@ from depthmap.engines.parity import TOLERANCE
 from depthmap.images import Photo
 from networks import modern
 from networks.modern import Golden
+from support import python
 
 NETWORK = "moge2_small_normal"
 KEYS = "MoGe2_vits-normal"
@@ -165,3 +166,27 @@ def test_normals_of_the_model_are_unit_vectors_and_unknown_where_it_says_nothing
     np.testing.assert_allclose(np.linalg.norm(normals[depth.valid], axis=-1), 1, rtol=1e-5)
     assert np.isnan(normals[~depth.valid]).all()
     assert np.array_equal(normals, depth.model_normals, equal_nan=True)
+
+
+def test_without_torch_the_file_is_imported_and_gives_the_same_metres(
+    small: DepthEstimator, published: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "picture.npy", photo(64, 48).pixels)
+    code = f"""
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from depthmap import DepthEstimator, ModelCache
+cache = ModelCache({str(tmp_path / "cache")!r})
+cache.import_file({str(published)!r}, "mine", ["pt", "h5"])
+estimator = DepthEstimator("mine", cache_dir=cache.cache_dir, size=140)
+depth = estimator.depth(np.load({str(tmp_path / "picture.npy")!r}))
+depth.save({str(tmp_path / "there")!r}, ["npz"])
+print(estimator.engine)
+"""
+    done = python(code)
+    assert done.stdout.strip() == "onnxruntime", done.stderr
+    there, here = Depth.load(tmp_path / "there_depth.npz"), small.depth(photo(64, 48))
+    np.testing.assert_allclose(there.masked, here.masked, rtol=1e-4)
+    np.testing.assert_allclose(there.normals(), here.normals(), atol=1e-3)
+    assert there.intrinsics.fx == pytest.approx(here.intrinsics.fx, rel=1e-4)

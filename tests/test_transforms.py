@@ -16,7 +16,15 @@ from torch.nn import functional as F
 from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, SIZES, ModelSpec
 from depthmap.errors import UsageError
 from depthmap.families import RESTORES
-from depthmap.transforms import at_size, network_size, prepare, resize_cubic, restore, rounded_size
+from depthmap.transforms import (
+    PREPARED,
+    at_size,
+    network_size,
+    prepare,
+    resize_cubic,
+    restore,
+    rounded_size,
+)
 from support import GOLDENS
 
 TOLERANCE = 1e-4
@@ -25,6 +33,7 @@ PUBLISHED = [spec for spec in CATALOG.values() if (GOLDENS / f"{spec.name}.npz")
 specs = st.sampled_from(list(CATALOG.values()))
 sides = st.integers(1, 12_000)
 small_sides = st.integers(1, 80)
+pairs = st.integers(2, 80)  # torch repeats one pixel over a picture that is one pixel wide
 seeds = st.integers(0, 2**32 - 1)
 untimed = settings(deadline=None)  # the machine may be busy
 
@@ -214,6 +223,19 @@ def test_each_way_to_restore_is_one_of_torchs(
     ours = restore(array, h, w, how)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected.numpy(), atol=1e-5 if "linear" in how else TOLERANCE)
+
+
+@untimed
+@given(seed=seeds, height=pairs, width=pairs, h=pairs, w=pairs)
+def test_a_picture_that_is_resized_without_aliasing_is_as_torch_makes_it(
+    seed: int, height: int, width: int, h: int, w: int
+) -> None:
+    picture = noise(seed, height, width, 3)
+    planes = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    expected = F.interpolate(planes, (h, w), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+    ours = PREPARED["linear_antialiased"](picture, h, w, EMBEDDED)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, expected.numpy(), atol=2e-6)
 
 
 def test_a_size_is_rounded_to_the_networks_multiple() -> None:

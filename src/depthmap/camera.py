@@ -11,6 +11,8 @@ from .errors import UsageError
 
 ASSUMED_FOV = 60.0
 """Degrees across the longer side of a picture whose camera nobody knows: a lens of 31 mm in 35 mm terms."""
+ASSUMED = "assumed"
+"""The source of such a camera."""
 _FRAME = math.hypot(36, 24)
 """Diagonal of the 35 mm frame in millimetres."""
 
@@ -86,16 +88,26 @@ class Camera:
     def assumed(cls, width: int, height: int) -> Camera:
         """Return a usual camera for a picture of which nothing is known: 60 degrees across the longer side."""
         focal = max(width, height) / 2 / math.tan(math.radians(ASSUMED_FOV) / 2)
-        return cls._centred(focal, width, height, "assumed")
+        return cls._centred(focal, width, height, ASSUMED)
 
     @classmethod
     def _centred(cls, focal: float, width: int, height: int, source: str) -> Camera:
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, source)
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether nobody knows this camera: see `assumed`."""
+        return self.source == ASSUMED
+
     def fov(self, width: int) -> float:
         """Return the degrees across the width of a picture of so many pixels."""
         left, right = (self.cx + 0.5) / self.fx, (width - 0.5 - self.cx) / self.fx
         return math.degrees(math.atan(left) + math.atan(right))
+
+    @property
+    def focal(self) -> float:
+        """The focal length in pixels: the mean of both."""
+        return (self.fx + self.fy) / 2
 
     def as_dict(self) -> dict[str, Any]:
         """Return the camera as builtins, for JSON."""

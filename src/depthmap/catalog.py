@@ -38,9 +38,9 @@ EMBEDDED = CATALOG["depthmap_tiny"]
 def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the first model of a network, for how it prepares pictures."""
     found = next((spec for spec in catalog.values() if spec.network == network), None)
-    return found or ModelSpec(
-        network, network, 518, "lower_bound", *IMAGENET
-    )  # a catalogue may lack a network
+    # a catalogue may lack a network
+    size, resize = (504, "upper_bound") if network.startswith("da3_") else (518, "lower_bound")
+    return found or ModelSpec(network, network, size, resize, *IMAGENET)
 
 
 def by_accuracy(catalog: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:

@@ -69,6 +69,9 @@ class Depth:
         The picture (H, W, 3), as `depthmap.images.read` gives it; outputs in colour need it.
     model_normals : array, optional
         Normals that the model itself gave, float32 (H, W, 3), as `normals` returns them; None: they follow from depth.
+    per_focal : bool
+        True: metres that are right for the focal length of `intrinsics`, and proportional to it. Another camera, by
+        `with_camera`, brings other metres.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class Depth:
     name: str = ""
     pixels: Pixels | None = None
     model_normals: Float32 | None = None
+    per_focal: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _depth_map(self.values))
@@ -263,7 +267,7 @@ class Depth:
     def with_camera(
         self, camera: Camera | None = None, *, fov: float | None = None, focal: float | None = None
     ) -> Depth:
-        """Return the same map with another camera.
+        """Return the same map with another camera; metres that depend on the focal length change with it.
 
         Parameters
         ----------
@@ -285,7 +289,15 @@ class Depth:
             camera = Camera.from_fov(fov, self.width, self.height)
         elif focal is not None:
             camera = Camera.from_focal(focal, self.width, self.height)
-        return replace(self, camera=camera)
+        return self._of(camera)
+
+    def _of(self, camera: Camera | None) -> Depth:
+        """Return the map that the model would have given for this camera."""
+        seen = replace(self, camera=camera)
+        if not self.per_focal:
+            return seen
+        longer = np.float32(seen.intrinsics.focal / self.intrinsics.focal)
+        return replace(seen, values=self.values * longer)
 
     def with_picture(self, picture: Picture) -> Depth:
         """Return the same map with the picture that colours points, meshes and stereo pairs.
@@ -298,7 +310,7 @@ class Depth:
         from .images import read_photo
 
         photo = read_photo(picture)
-        return replace(self, pixels=photo.pixels, name=photo.name, camera=self.camera or photo.camera)
+        return replace(self._of(self.camera or photo.camera), pixels=photo.pixels, name=photo.name)
 
     def points(self, ratio: float = RATIO) -> PointCloud:
         """Return the points that the picture shows, N of them, as ``xyz``, ``colours`` and ``units``.
@@ -386,9 +398,10 @@ class Depth:
 
     @property
     def meaning(self) -> str:
-        """What the values are, in a line: the kind, the unit, and which end is near."""
+        """What the values are, in a line: the kind, the unit, what it rests on, and which end is near."""
         unit, nearest = " in metres" if self.kind == METRIC else "", self._nearest
-        return f"{self.kind}{unit}, {nearest} = nearest"
+        of = " for an assumed camera" if self.per_focal and self.intrinsics.is_assumed else ""
+        return f"{self.kind}{unit}{of}, {nearest} = nearest"
 
     @property
     def _nearest(self) -> str:
@@ -412,7 +425,8 @@ class Depth:
     def facts(self) -> dict[str, Any]:
         """Return what the numbers mean, as builtins: what every file of it says, and ``depthmap inspect`` prints.
 
-        ``minimum`` and ``maximum`` are those of the finite values, None when there is none.
+        ``minimum`` and ``maximum`` are those of the finite values, None when there is none. ``per_focal`` says that
+        metres are those for the focal length of ``camera``, and proportional to it.
         """
         low, high = value_range(self.masked)
         return {
@@ -420,6 +434,7 @@ class Depth:
             "kind": self.kind,
             "nearest": self._nearest,
             "units": "metres" if self.kind == METRIC else "none",
+            "per_focal": self.per_focal,
             "minimum": low if low == low else None,
             "maximum": high if high == high else None,
             "calibration": self.calibration and self.calibration.as_dict(),

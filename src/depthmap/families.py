@@ -30,10 +30,24 @@ class Family(NamedTuple):
     """What its depth is: one of `depth.KINDS`."""
 
 
+SKY = 0.3
+"""From here on a map of the sky says sky."""
+SCALES = {"sky": SKY}
+"""By output, where one is compared with something, what that is: far below it, values differ by noise alone."""
 MIDAS = Family()
 DEPTH_ANYTHING_1 = Family(multiple=14, restored="linear")
 DEPTH_ANYTHING_2 = Family(multiple=14, restored="linear_corners")
 DEPTH_ANYTHING_2_METRIC = DEPTH_ANYTHING_2._replace(kind="metric depth")
+DEPTH_ANYTHING_3 = Family(
+    multiple=14,
+    prepared="bytes",
+    restored="linear",
+    outputs=("depth", "confidence", "camera"),
+    reading="camera",
+    kind="relative depth",
+)
+DEPTH_ANYTHING_3_SKY = DEPTH_ANYTHING_3._replace(outputs=("depth", "sky"), reading="sky")
+DEPTH_ANYTHING_3_METRIC = DEPTH_ANYTHING_3_SKY._replace(reading="metric_sky", kind="metric depth")
 MOGE = Family(
     multiple=14,
     prepared="linear_antialiased",
@@ -54,6 +68,10 @@ FAMILIES = {
     )
     for size in ("small", "base", "large")
 } | {
+    "da3_small": DEPTH_ANYTHING_3,
+    "da3_base": DEPTH_ANYTHING_3,
+    "da3_mono_large": DEPTH_ANYTHING_3_SKY,
+    "da3_metric_large": DEPTH_ANYTHING_3_METRIC,
     "moge2_small_normal": MOGE_NORMAL,
     "moge2_base_normal": MOGE_NORMAL,
     "moge2_large_normal": MOGE_NORMAL,

@@ -1,9 +1,10 @@
 """What happens to a picture before the network, and to the map after it: pure functions on arrays.
 
-The input of every network is made by one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated
+The input of most networks is made by one cubic resize: Keys' kernel with a = -0.75, half-pixel centres, replicated
 borders, no anti-aliasing. That is OpenCV's ``INTER_CUBIC``, with which the official code makes it, and torch's
 ``bicubic`` with ``align_corners=False``, with which MiDaS brings the map to the size of the picture. Other networks
-do that by linear interpolation (`families.RESTORES`). It is done here in NumPy, so that engines without torch share it.
+see pictures resized otherwise (`PREPARED`), or bring maps back by linear interpolation (`families.RESTORES`). It is
+done here in NumPy, so that engines without torch share it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .areas import shrink
 from .catalog import SIZES, ModelSpec
 from .errors import UsageError
 
@@ -131,7 +133,8 @@ def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
         raise UsageError(f"A picture of {width} × {height} pixels is empty")
     multiple = spec.family.multiple
     fit = _RULES[spec.resize](spec.input_size, width, height, multiple)
-    return _rounded(fit.scale * width, fit, multiple), _rounded(fit.scale * height, fit, multiple)
+    rounded = _ROUNDED.get(spec.family.prepared, _rounded)
+    return rounded(fit.scale * width, fit, multiple), rounded(fit.scale * height, fit, multiple)
 
 
 def _rounded(side: float, fit: _Fit, multiple: int) -> int:
@@ -142,6 +145,19 @@ def _rounded(side: float, fit: _Fit, multiple: int) -> int:
     elif rounded < fit.least:
         rounded = math.ceil(side / multiple) * multiple
     return max(rounded, multiple)
+
+
+def _rounded_twice(side: float, fit: _Fit, multiple: int) -> int:
+    """Round to whole pixels, then to the nearest multiple, the larger where two are as near; never to less than one."""
+    return max((_whole(side) + multiple // 2) // multiple * multiple, multiple)
+
+
+def _whole(side: float) -> int:
+    return max(round(side), 1)
+
+
+_ROUNDED: dict[str, Callable[[float, _Fit, int], int]] = {"bytes": _rounded_twice}
+"""How the sides of its input are rounded for a network that has a way of its own, by `families.Family.prepared`."""
 
 
 def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
@@ -176,6 +192,35 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     resized -= mean * np.float32(white)
     resized /= std * np.float32(white)
     return np.ascontiguousarray(resized.transpose(2, 0, 1))
+
+
+def _resize_bytes(picture: NDArray[Any], height: int, width: int, spec: ModelSpec) -> Float32:
+    """Resize as Depth Anything 3 does: to bytes, first to whole pixels, then to the network's multiples.
+
+    Each time it takes the mean of areas where the picture shrinks, and cubic interpolation where a side grows. A
+    picture that is no bytes is made bytes first: the network knows no others.
+    """
+    white = 1 if picture.dtype == np.uint8 else 255
+    pixels = picture if white == 1 else _bytes(picture * np.float32(white))
+    rows, columns = pixels.shape[:2]
+    scale = _RULES[spec.resize](spec.input_size, columns, rows, spec.family.multiple).scale
+    pixels = _step(pixels, _whole(scale * rows), _whole(scale * columns))
+    resized: Float32 = _step(pixels, height, width) / np.float32(white)
+    return resized
+
+
+def _step(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    rows, columns = pixels.shape[:2]
+    if (rows, columns) == (height, width):
+        return pixels
+    if rows >= height and columns >= width:
+        return shrink(pixels, height, width)
+    return _bytes(resize_cubic(pixels, height, width))
+
+
+def _bytes(values: Float32) -> NDArray[np.uint8]:
+    rounded: NDArray[np.uint8] = np.rint(values).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def restore(values: NDArray[Any], height: int, width: int, how: str = "cubic") -> Float32:
@@ -339,6 +384,7 @@ _TAPS: dict[str, Callable[[int, int], Taps]] = {
 
 PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
     "cubic": lambda picture, height, width, spec: resize_cubic(picture, height, width),
+    "bytes": _resize_bytes,
     "linear_antialiased": lambda picture, height, width, spec: _resized(
         picture, height, width, _linear_antialiased
     ),

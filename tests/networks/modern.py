@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from depthmap.formats.arrays import Array
 from support import GOLDENS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MODERN = GOLDENS / "modern"
 
@@ -35,12 +37,24 @@ def layout(keys: str) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape, _ in synthetic.layout(keys)}
 
 
-def state(keys: str, unused: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return a synthetic checkpoint without what inference never reads."""
+def arrays(keys: str) -> dict[str, Array]:
+    """Return a synthetic checkpoint, whole and under the published names, without torch."""
     return {
-        name: torch.from_numpy(np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
+        name: Array(dtype, np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape))
         for name, shape, dtype in synthetic.layout(keys)
-        if not name.startswith(unused)
+    }
+
+
+def state(keys: str, unused: tuple[str, ...], prefix: str = "") -> dict[str, Tensor]:
+    """Return a synthetic checkpoint without what inference never reads, and without the prefix of all its names."""
+    import torch
+
+    return {
+        name.removeprefix(prefix): torch.from_numpy(
+            np.ascontiguousarray(synthetic.tensor(name, shape, dtype)).reshape(shape)
+        )
+        for name, shape, dtype in synthetic.layout(keys)
+        if not name.removeprefix(prefix).startswith(unused)
     }
 
 
@@ -77,6 +91,8 @@ def picture(golden: Golden) -> np.ndarray:
 
 
 def network_input(height: int, width: int, seed: int = 0) -> Tensor:
+    import torch
+
     return torch.from_numpy(synthetic.network_input(height, width, seed))
 
 

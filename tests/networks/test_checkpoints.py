@@ -30,7 +30,7 @@ def test_there_are_data_of_every_network_and_they_are_small() -> None:
     assert checkpoints.NETWORKS == networks.NETWORKS
     files = list(checkpoints.FOLDER.glob("*.json"))
     assert {path.stem for path in files} == set(map(checkpoints.layout_of, networks.NETWORKS))
-    assert sum(path.stat().st_size for path in files) < 200_000
+    assert sum(path.stat().st_size for path in files) < 500_000
 
 
 @pytest.mark.parametrize("network", PUBLISHED)
@@ -71,13 +71,17 @@ def said(error: DepthmapError | None) -> tuple[str, ...]:
     return ("it fits",) if error is None else (type(error).__name__, str(error), error.remedy)
 
 
+ALIKE = {"depth_anything": 4, "da3_m": 2}
+"""How many networks have the same tensors, by how their names begin."""
+
+
 def test_networks_that_share_a_list_of_tensors_are_alike() -> None:
     assert set(checkpoints.distinct()) < set(networks.NETWORKS)
     for network in networks.NETWORKS:
         same = checkpoints.alike(network)
         assert network in same
         assert same[0] in checkpoints.distinct()
-        assert len(same) == (4 if network.startswith("depth_anything") else 1)
+        assert len(same) == next((n for start, n in ALIKE.items() if network.startswith(start)), 1)
 
 
 @pytest.mark.parametrize("network", checkpoints.distinct())

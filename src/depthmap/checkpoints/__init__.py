@@ -21,10 +21,11 @@ _SHARED = {
     f"depth_anything_{version}_{size}": f"depth_anything_{size}"
     for version in ("v2", "v2_indoor", "v2_outdoor", "v1")
     for size in ("small", "base", "large")
-}
+} | {"da3_mono_large": "da3_large", "da3_metric_large": "da3_large"}
 NETWORKS = (
     *("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny"),
     *_SHARED,
+    *("da3_small", "da3_base"),
     *("moge2_small_normal", "moge2_base_normal", "moge2_large_normal", "moge2_large"),
 )
 """The networks whose tensors are known."""

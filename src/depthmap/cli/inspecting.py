@@ -78,7 +78,8 @@ def _rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 def _range(facts: Facts) -> str:
     unit = " m" if facts["units"] == "metres" else ""
-    return f"{float(facts['minimum']):.6g} to {float(facts['maximum']):.6g}{unit}"
+    given = ", for the camera below" if facts.get("per_focal") else ""
+    return f"{float(facts['minimum']):.6g} to {float(facts['maximum']):.6g}{unit}{given}"
 
 
 def _calibration(facts: Facts) -> str:

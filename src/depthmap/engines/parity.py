@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import formats
 from ..errors import EngineUnavailable
-from ..families import MIDAS, Family, family_of
+from ..families import MIDAS, SCALES, Family, family_of
 from ..transforms import INPUTS
 from . import PLAIN, TORCH, TORCH_EXTRA, Engine
 from .artefact import properties_of
@@ -63,13 +63,15 @@ def compare(network: str, path: Path, weights: Path, engines: Sequence[Engine]) 
     EngineUnavailable
         When none is left.
     """
-    inputs = _inputs(family_of(network))
+    family = family_of(network)
+    inputs = _inputs(family)
     expected = _by_torch(network, weights, inputs) if reference() == TORCH else _plainly(path, inputs)
+    scales = [SCALES.get(output, 0.0) for output in family.outputs]
     errors: dict[str, float] = {}
     failures = []
     for engine in engines:
         try:
-            errors |= _errors(engine, path, inputs, expected)
+            errors |= _errors(engine, path, inputs, expected, scales)
         except EngineUnavailable as error:
             failures.append(error)
     if failures and not errors:
@@ -109,12 +111,14 @@ def _plainly(path: Path, inputs: Arrays) -> Arrays:
     return _run(PLAIN, path, inputs)
 
 
-def _errors(engine: Engine, path: Path, inputs: Arrays, expected: Arrays) -> dict[str, float]:
-    worst = max(_error(_run(engine, path, inputs, many=many), expected) for many in (False, True))
+def _errors(
+    engine: Engine, path: Path, inputs: Arrays, expected: Arrays, scales: Sequence[float]
+) -> dict[str, float]:
+    worst = max(_error(_run(engine, path, inputs, many=many), expected, scales) for many in (False, True))
     errors = {engine.name: _require(engine, path, reference(), worst)}
     if engine.half:
         half = _run(engine, path, inputs, half=True)
-        errors[f"{engine.name} {engine.half}"] = _error(half, expected)
+        errors[f"{engine.name} {engine.half}"] = _error(half, expected, scales)
     return errors
 
 
@@ -171,6 +175,9 @@ def _sampled(outputs: Arrays) -> Float32:
     return outputs[0][..., _STEP // 2 :: _STEP, _STEP // 2 :: _STEP].ravel()
 
 
-def _error(outputs: Arrays, expected: Arrays) -> float:
-    pairs = zip(outputs, expected, strict=True)
-    return max(float(np.abs(output - other).max() / np.abs(other).max()) for output, other in pairs)
+def _error(outputs: Arrays, expected: Arrays, scales: Sequence[float] = (0.0,)) -> float:
+    """Return the largest error of an output relative to its largest value, or to its scale where that is larger."""
+    return max(
+        float(np.abs(output - other).max() / max(np.abs(other).max(), scale))
+        for output, other, scale in zip(outputs, expected, scales, strict=True)
+    )

@@ -21,7 +21,7 @@ from ..checkpoints import (
     unused,
 )
 from ..errors import UsageError
-from . import depth_anything, dpt, midas, moge
+from . import depth_anything, depth_anything_3, dpt, midas, moge
 
 __all__ = [
     "NETWORKS",
@@ -37,11 +37,18 @@ __all__ = [
     "unused_prefixes",
 ]
 
-Variant = dpt.DptVariant | midas.MidasVariant | depth_anything.DepthAnythingVariant | moge.MogeVariant
+Variant = (
+    dpt.DptVariant
+    | midas.MidasVariant
+    | depth_anything.DepthAnythingVariant
+    | depth_anything_3.DepthAnything3Variant
+    | moge.MogeVariant
+)
 _VARIANTS: dict[str, Variant] = {
     **dpt.VARIANTS,
     **midas.VARIANTS,
     **depth_anything.VARIANTS,
+    **depth_anything_3.VARIANTS,
     **moge.VARIANTS,
 }
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)

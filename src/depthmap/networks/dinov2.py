@@ -6,6 +6,7 @@ built on it and take the tokens of some of its blocks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,8 @@ class DinoVariant:
     """The blocks whose tokens are handed on, counted from 0."""
     unused: tuple[str, ...] = ("mask_token",)
     """Prefixes of published tensors that inference never reads."""
+    norm_eps: float = EPS
+    """What the last normalisation adds to the variance."""
 
 
 class LayerScale(nn.Module):
@@ -55,18 +58,20 @@ class LayerScale(nn.Module):
 class Block(nn.Module):
     """Attention and perceptron, each on normalised tokens, scaled, and added to its input."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(
+        self, width: int, heads: int, attention: Callable[[int, int], nn.Module] = Attention
+    ) -> None:
         super().__init__()
         self.norm1 = LayerNorm(width, EPS)
-        self.attn = Attention(width, heads)
+        self.attn = attention(width, heads)
         self.ls1 = LayerScale(width)
         self.norm2 = LayerNorm(width, EPS)
         self.mlp = Mlp(width, expansion=4)
         self.ls2 = LayerScale(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (N, T, C) to the same shape."""
-        x = x + self.ls1(self.attn(self.norm1(x)))
+    def forward(self, x: Tensor, *where: Tensor) -> Tensor:
+        """Map tokens (N, T, C) to the same shape; ``where`` is what the attention takes besides."""
+        x = x + self.ls1(self.attn(self.norm1(x), *where))
         return x + self.ls2(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]  # torch types a module's call as Any
 
 
@@ -81,7 +86,7 @@ class DinoV2(nn.Module):
         self.pos_embed = empty_parameter(1, 1 + GRID * GRID, width)
         self.patch_embed = nn.ModuleDict({"proj": Conv2d(3, width, PATCH, stride=PATCH)})
         self.blocks = nn.ModuleList(alike(Block(width, variant.heads), variant.depth))
-        self.norm = LayerNorm(width, EPS)
+        self.norm = LayerNorm(width, variant.norm_eps)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Encode pictures.
@@ -96,16 +101,20 @@ class DinoV2(nn.Module):
         list of Tensor
             For each tapped block its normalised tokens (N, 1 + H / 14 · W / 14, C), the class token first.
         """
-        patches = self.patch_embed["proj"](x)
-        tokens = patches.flatten(2).transpose(1, 2) + self._positions(patches.shape[2], patches.shape[3])
-        readout = self.cls_token + self.pos_embed[:, :1]
-        tokens = torch.cat((readout.expand(x.shape[0], -1, -1), tokens), dim=1)
+        tokens = self._tokens(x)
         tapped = []
         for number, block in enumerate(self.blocks):
             tokens = block(tokens)
             if number in self.taps:
                 tapped.append(self.norm(tokens))
         return tapped
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        """Return what the first block gets of pictures (N, 3, H, W): (N, 1 + H / 14 · W / 14, C)."""
+        patches = self.patch_embed["proj"](x)
+        tokens = patches.flatten(2).transpose(1, 2) + self._positions(patches.shape[2], patches.shape[3])
+        readout = self.cls_token + self.pos_embed[:, :1]
+        return torch.cat((readout.expand(x.shape[0], -1, -1), tokens), dim=1)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         """Return the position embedding of a grid of tokens, (rows · columns, C)."""

@@ -216,5 +216,6 @@ def _directions(rows: int, columns: int, aspect: Tensor) -> list[Tensor]:
 
 
 def _centres(length: int, like: Tensor) -> Tensor:
-    """Return where the centres of so many cells lie between -1 and 1."""
-    return (2 * torch.arange(length, dtype=like.dtype, device=like.device) + 1) / length - 1
+    """Return where the centres of so many cells lie between -1 and 1; float16 would not tell 2049 from 2048."""
+    cells = torch.arange(length, dtype=torch.float32, device=like.device)
+    return ((2 * cells + 1) / length - 1).to(like.dtype)

@@ -81,12 +81,13 @@ def _depth(arrays: dict[str, Any]) -> Depth:
     return Depth(
         arrays["values"],
         facts["kind"],
-        camera=Camera.from_dict(camera) if camera["source"] != "assumed" else None,
+        camera=None if (seen := Camera.from_dict(camera)).is_assumed else seen,
         calibration=Calibration.from_dict(calibration) if calibration else None,
         model=facts["model"],
         sha256=facts["sha256"],
         engine=facts["engine"],
         source=facts["source"],
         name=facts["picture"]["name"],
+        per_focal=bool(facts.get("per_focal")),
         **{name: arrays.get(name) for name in ARRAYS},
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..catalog import ModelSpec
 from ..transforms import restore
+from . import depth_anything_3
 from .points import read_points
 
 Outputs = Sequence[NDArray[np.float32]]
@@ -43,4 +44,10 @@ def _map(outputs: Outputs, scene: Scene) -> dict[str, Any]:
     return {"values": values, "kind": scene.spec.kind, "camera": scene.camera}
 
 
-READINGS: dict[str, Reading] = {"map": _map, "points": read_points}
+READINGS: dict[str, Reading] = {
+    "map": _map,
+    "points": read_points,
+    "camera": depth_anything_3.with_camera,
+    "sky": depth_anything_3.with_sky,
+    "metric_sky": depth_anything_3.metric_with_sky,
+}
