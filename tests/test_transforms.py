@@ -107,7 +107,7 @@ def test_the_embedded_model_sees_as_many_pixels_of_every_aspect(
     assert network_size(width, height, EMBEDDED) == expected
 
 
-@pytest.mark.parametrize("rule", RESIZES)
+@pytest.mark.parametrize("rule", sorted({*RESIZES} - {"square"}))
 def test_a_picture_of_the_networks_own_size_stays_as_it_is_by_every_rule(rule: str) -> None:
     size = 256 if rule == "lower_bound" else 352
     assert network_size(352, 256, replace(EMBEDDED, resize=rule, input_size=size)) == (352, 256)
@@ -151,6 +151,11 @@ def test_by_the_lower_bound_sides_are_multiples_of_14_up_to_four_times_the_size(
     longer = max(network_size(width, height, at_size(ANYTHING, size)))
     assert longer % 14 == 0
     assert abs(longer - size) <= 10
+
+
+@pytest.mark.parametrize(("width", "height"), [(352, 256), (1, 1), (10_000, 7), (384, 384)])
+def test_a_network_of_squares_sees_every_picture_as_one(width: int, height: int) -> None:
+    assert network_size(width, height, replace(EMBEDDED, resize="square", input_size=384)) == (384, 384)
 
 
 @untimed

@@ -22,8 +22,8 @@ from depthmap.engines.artefact import GRAPHS
 from depthmap.families import family_of
 from depthmap.networks import NETWORKS, build
 
-SMALL = 4096
-"""Bytes up to which a constant is computed while the graph is made."""
+SMALL = 256
+"""Numbers up to which a constant is computed while the graph is made; engines compute larger ones as they open it."""
 _AXES: dict[int, list[str]] = {
     1: ["n"],
     2: ["n", "numbers"],
@@ -67,11 +67,12 @@ def simplify(model: ir.Model) -> None:
         graph.inputs.append(value)
     graph.initializers.clear()
     for node in graph:
-        if node.op_type == "CastLike":  # all floats of a network are float32
+        if node.op_type == "CastLike":
+            kind = _kind(node)
             node.op_type = "Cast"
             node.replace_input_with(1, None)
             node.resize_inputs(1)
-            node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT)
+            node.attributes["to"] = ir.AttrInt64("to", kind)
     _optimize(model)
     for node in list(graph):
         if node.op_type == "MatMul":
@@ -79,6 +80,15 @@ def simplify(model: ir.Model) -> None:
     CommonSubexpressionEliminationPass()(model)
     RemoveUnusedNodesPass()(model)
     _optimize(model)
+
+
+def _kind(cast: ir.Node) -> ir.DataType:
+    """Return what a CastLike casts to: all floats of a network are float32, and a range up to a size is of integers."""
+    like = ir.convenience.get_const_tensor(cast.inputs[1]) if cast.inputs[1] else None
+    if like is not None:
+        return like.dtype
+    in_range = any(use.node.op_type == "Range" for use in cast.outputs[0].uses())
+    return ir.DataType.INT64 if in_range else ir.DataType.FLOAT
 
 
 def _optimize(model: ir.Model) -> None:

@@ -204,6 +204,8 @@ def make_trainable(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             module.forward = partial(_plain, module)  # type: ignore[method-assign]  # of this one only
     for convolution, norm in list(pairs(network.get_submodule("pretrained"))):
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
         convolution.forward = partial(_folded, convolution, norm)  # type: ignore[method-assign]  # of this one only
         norm.forward = _identity  # type: ignore[method-assign,assignment]  # its work is done by the convolution
     context = network.get_submodule("scratch.context")

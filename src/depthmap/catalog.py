@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import UnknownModel, UsageError
 from .published import BY_ACCURACY, GROUPS, MODELS, RECOMMENDED
-from .spec import IMAGENET, RELEASES, RESIZES, ModelSpec
+from .spec import RELEASES, RESIZES, ModelSpec
 
 __all__ = [
     "CATALOG",
@@ -38,9 +38,7 @@ EMBEDDED = CATALOG["depthmap_tiny"]
 def of_network(network: str, catalog: Mapping[str, ModelSpec]) -> ModelSpec:
     """Return the first model of a network, for how it prepares pictures."""
     found = next((spec for spec in catalog.values() if spec.network == network), None)
-    # a catalogue may lack a network
-    size, resize = (504, "upper_bound") if network.startswith("da3_") else (518, "lower_bound")
-    return found or ModelSpec(network, network, size, resize, *IMAGENET)
+    return found or next(spec for spec in MODELS if spec.network == network)
 
 
 def by_accuracy(catalog: Mapping[str, ModelSpec]) -> Iterator[ModelSpec]:

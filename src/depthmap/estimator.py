@@ -63,7 +63,8 @@ class DepthEstimator:
         Accept the model's licence, where that has to be done before a download; see docs/models.md.
     size : int, optional
         The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
-        network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at.
+        network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at,
+        and some networks take no other.
 
     Raises
     ------
@@ -74,7 +75,7 @@ class DepthEstimator:
     MissingExtra
         When a GPU or the engine torch is asked for and torch is not installed.
     UsageError
-        When there is no such device, or no such size.
+        When there is no such device or no such size, or the network does not take that size.
     """
 
     def __init__(
@@ -108,6 +109,8 @@ class DepthEstimator:
         if model_name is None:
             spec, self.reason = choose(cache)
             model_name = spec.name
+        if size is not None:
+            transforms.at_size(cache.spec(model_name), size)  # which refuses what this network cannot take
         start = time.perf_counter()
         self.optimize = optimize
         self.device: torch.device | str = "cpu"
@@ -135,7 +138,7 @@ class DepthEstimator:
             loaded = apart(load, model_name, cache, use_cache=use_cache, progress=progress)
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
-        self.size = None if size is None else transforms.rounded_size(size, self.spec.family.multiple)
+        self.size = None if size is None else transforms.at_size(self.spec, size).input_size
         self.load_seconds = time.perf_counter() - start
 
     def __getstate__(self) -> dict[str, Any]:

@@ -58,25 +58,39 @@ MOGE = Family(
     kind="metric depth",
 )
 MOGE_NORMAL = MOGE._replace(outputs=("points", "normal", "mask", "scale"))
-FAMILIES = {
-    f"depth_anything_{version}_{size}": family
-    for version, family in (
-        ("v2", DEPTH_ANYTHING_2),
-        ("v2_indoor", DEPTH_ANYTHING_2_METRIC),
-        ("v2_outdoor", DEPTH_ANYTHING_2_METRIC),
-        ("v1", DEPTH_ANYTHING_1),
-    )
-    for size in ("small", "base", "large")
-} | {
-    "da3_small": DEPTH_ANYTHING_3,
-    "da3_base": DEPTH_ANYTHING_3,
-    "da3_mono_large": DEPTH_ANYTHING_3_SKY,
-    "da3_metric_large": DEPTH_ANYTHING_3_METRIC,
-    "moge2_small_normal": MOGE_NORMAL,
-    "moge2_base_normal": MOGE_NORMAL,
-    "moge2_large_normal": MOGE_NORMAL,
-    "moge2_large": MOGE,
+MIDAS31 = {
+    "dpt_beit_large_512": 512,
+    "dpt_beit_large_384": 384,
+    "dpt_beit_base_384": 384,
+    "dpt_swin2_large_384": 384,
+    "dpt_swin2_base_384": 384,
+    "dpt_swin2_tiny_256": 256,
+    "dpt_levit_224": 224,
 }
+"""MiDaS v3.1, and the size in training, in pixels: the only one that those without BEiT take."""
+FAMILIES = (
+    {
+        f"depth_anything_{version}_{size}": family
+        for version, family in (
+            ("v2", DEPTH_ANYTHING_2),
+            ("v2_indoor", DEPTH_ANYTHING_2_METRIC),
+            ("v2_outdoor", DEPTH_ANYTHING_2_METRIC),
+            ("v1", DEPTH_ANYTHING_1),
+        )
+        for size in ("small", "base", "large")
+    }
+    | {
+        "da3_small": DEPTH_ANYTHING_3,
+        "da3_base": DEPTH_ANYTHING_3,
+        "da3_mono_large": DEPTH_ANYTHING_3_SKY,
+        "da3_metric_large": DEPTH_ANYTHING_3_METRIC,
+        "moge2_small_normal": MOGE_NORMAL,
+        "moge2_base_normal": MOGE_NORMAL,
+        "moge2_large_normal": MOGE_NORMAL,
+        "moge2_large": MOGE,
+    }
+    | {network: MIDAS._replace(fixed=size) for network, size in MIDAS31.items() if "beit" not in network}
+)
 """By network; those that are not here are MiDaS's."""
 
 

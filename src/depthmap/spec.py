@@ -10,10 +10,12 @@ from .errors import UsageError
 from .families import Family, family_of
 
 RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
-RESIZES = ("minimal", "upper_bound", "lower_bound", "area")
+RESIZES = ("minimal", "upper_bound", "lower_bound", "area", "square")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's pictures."""
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""As such, what brings pictures to the range from -1 to 1."""
 _LATER = ("group", "short", "terms", "accuracy", "accuracy_source", "work")
 """Fields for catalogues alone, which files of earlier versions have not."""
 _TEXTS = ("name", "network", "path", "sha256", "licence", "group", "terms", "accuracy", "accuracy_source")
@@ -25,9 +27,9 @@ class ModelSpec:
 
     ``mean`` and ``std`` apply to RGB in [0, 1]; ``input_size`` is in pixels; ``resize`` is ``"minimal"`` (both
     sides scaled by whichever axis' scale is closer to 1), ``"upper_bound"`` (the longer side becomes
-    ``input_size``), ``"lower_bound"`` (the shorter side does) or ``"area"`` (as many pixels as a picture of 4:3 with
-    a longer side of ``input_size``: what is wider than that loses no height). ``sha256`` and ``bytes`` are those of
-    the published file, empty and 0 when unknown.
+    ``input_size``), ``"lower_bound"`` (the shorter side does), ``"area"`` (as many pixels as a picture of 4:3 with
+    a longer side of ``input_size``: what is wider than that loses no height) or ``"square"`` (both sides do: the
+    longer is squeezed). ``sha256`` and ``bytes`` are those of the published file, empty and 0 when unknown.
     """
 
     name: str
@@ -132,6 +134,10 @@ class ModelSpec:
             )
         if not 32 <= self.input_size <= 4096 or self.resize not in RESIZES:
             raise UsageError(f"input_size must be 32 to 4096, and resize one of {RESIZES}", self.name)
+        fixed = self.family.fixed
+        if fixed and (self.input_size, self.resize) != (fixed, "square"):
+            what = f"{self.network} sees squares of {fixed} pixels: input_size must be {fixed}, and resize square"
+            raise UsageError(what, self.name)
 
     def renamed(self, name: str) -> ModelSpec:
         """Return the same network under the user's own name: no source, and nothing that it must equal."""

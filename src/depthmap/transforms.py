@@ -65,11 +65,16 @@ def _area(size: int, w: int, h: int, multiple: int) -> _Fit:
     return _Fit(math.sqrt(area / (w * h)), most=area // multiple)
 
 
+def _square(size: int, w: int, h: int, multiple: int) -> _Fit:
+    return _Fit(max(size / h, size / w), most=size)
+
+
 _RULES: dict[str, Callable[[int, int, int, int], _Fit]] = {
     "minimal": _minimal,
     "upper_bound": _upper_bound,
     "lower_bound": _lower_bound,
     "area": _area,
+    "square": _square,
 }
 
 
@@ -94,17 +99,30 @@ def rounded_size(size: int, multiple: int = 1) -> int:
 def at_size(spec: ModelSpec, size: int | None) -> ModelSpec:
     """Return what `prepare` needs to bring the longer side of pictures to ``size``, rounded to the network's multiple.
 
-    None leaves the size to the spec. Raises as `rounded_size` does.
+    None leaves the size to the spec.
+
+    Raises
+    ------
+    UsageError
+        As `rounded_size` does, and when the network takes another size only.
     """
-    if size is None:
+    fixed = spec.family.fixed
+    if size is None or size == fixed:
         return spec
+    if fixed:
+        raise UsageError(
+            f"{spec.name} sees every picture as a square of {fixed} pixels, and cannot at {size}",
+            "size",
+            f"Leave out the size, or give {fixed}; or use a model whose size can be chosen.",
+        )
     return replace(spec, input_size=rounded_size(size, spec.family.multiple), resize="upper_bound")
 
 
 def network_size(width: int, height: int, spec: ModelSpec) -> tuple[int, int]:
     """Return the size at which a network sees a picture.
 
-    The aspect is kept but for the rounding of each side to a multiple of ``spec.family.multiple``, half to even.
+    The aspect is kept but for the rounding of each side to a multiple of ``spec.family.multiple``, half to even; by
+    the rule ``"square"`` it is not.
 
     Parameters
     ----------

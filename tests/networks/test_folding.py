@@ -7,35 +7,54 @@ import torch
 from torch import nn
 
 from depthmap import checkpoints, networks
-from depthmap.networks.folding import fold, fold_batch_norms, pairs, standardise_weights
+from depthmap.networks.folding import NORMS, fold, fold_batch_norms, pairs, standardise_weights
 from depthmap.networks.resnetv2 import StdConv2d
 
 from .filling import filled
 
-CONVOLUTIONAL = ("midas_small", "midas_v21", "depthmap_tiny")
+SIZES = {
+    "midas_small": (64, 96),
+    "midas_v21": (64, 96),
+    "depthmap_tiny": (64, 96),
+    "dpt_levit_224": (224, 224),
+}
+"""The networks that have batch norms, and a size that they take."""
 
 
-@pytest.mark.parametrize("network", CONVOLUTIONAL)
+@pytest.mark.parametrize("network", SIZES)
 def test_every_norm_has_its_convolution_and_folding_changes_rounding_only(network: str) -> None:
     module = filled(networks.build(network))
-    picture = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
-    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(list(pairs(module))) == len(norms) > 0
-    assert all(c.out_channels == n.num_features for c, n in pairs(module))
+    picture = torch.randn(1, 3, *SIZES[network], generator=torch.Generator().manual_seed(1))
+    norms = [m for m in module.modules() if isinstance(m, NORMS)]
+    assert [norm for _, norm in pairs(module)] == norms
+    assert len({layer for layer, _ in pairs(module)}) == len(norms) > 0
     with torch.inference_mode():
         expected = module(picture)
         fold_batch_norms(module)
         output = module(picture)
-    assert not [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not [m for m in module.modules() if isinstance(m, NORMS)]
     assert (output - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("network", sorted(set(checkpoints.distinct()) - set(CONVOLUTIONAL)))
+@pytest.mark.parametrize("network", sorted(set(checkpoints.distinct()) - set(SIZES)))
 def test_networks_without_batch_norms_stay_as_they_are(network: str) -> None:
     module = networks.build(network)
     before = set(module.state_dict())
     fold_batch_norms(module)
     assert set(module.state_dict()) == before
+
+
+def test_a_norm_is_folded_into_no_layer_but_the_one_right_before_it() -> None:
+    """A part without weights that is run between them, or a layer of other channels, keeps them apart."""
+    between = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.BatchNorm2d(4))
+    grouped = nn.Sequential(nn.ConvTranspose2d(4, 8, 2, groups=2), nn.BatchNorm2d(8))
+    network = filled(nn.ModuleList([nn.Conv2d(3, 4, 1), between, grouped])).eval()
+    x = torch.randn(1, 4, 6, 8, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = [network[n](x) for n in (1, 2)]
+        fold_batch_norms(network)
+        assert all(torch.equal(network[n](x), expected[n - 1]) for n in (1, 2))
+    assert list(pairs(network)) == []
 
 
 def test_standardised_weights_change_rounding_only() -> None:

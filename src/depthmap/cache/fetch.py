@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import formats
 from ..catalog import ModelSpec
+from ..checkpoints import without_indices
 from ..download import Partial, Progress, allowed, complete, download, sources
 from ..errors import CacheError, Cancelled, DownloadError, ModelUnavailable, UsageError
 from ..store import Digest, Manifest
@@ -239,7 +240,12 @@ def convert(
     progress: Progress | None = None,
     manifest: Manifest | None = None,
 ) -> Path:
-    """Write a model's file in another format from ``source``; return where it is. Needs the model's lock."""
+    """Write a model's file in another format from ``source``; return where it is. Needs the model's lock.
+
+    Indices that its network never reads are left out.
+    """
+    from ..formats.arrays import map_arrays
+
     store = shelf.store
     target = store.path(spec.slug, format)
     what = f"Writing {target.name}"
@@ -248,7 +254,8 @@ def convert(
     if progress:
         progress(what, 0, size)
     with store.staging(spec.slug, format) as staged:
-        formats.convert(source, format, staged, spec.as_metadata())
+        tensors = without_indices(map_arrays(source), spec.network)
+        formats.get(format).save(tensors, staged, spec.as_metadata())
         store.add(manifest or store.known(spec.slug) or Manifest(spec), spec.slug, format, staged)
     if progress:
         progress(what, size, size)

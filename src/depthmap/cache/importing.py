@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..checkpoints import alike, places, require_fit
+from ..checkpoints import alike, places, require_fit, without_indices
 from ..checkpoints.places import Place
 from ..errors import UnrecognisedFile, UsageError
 from ..formats import Layout
@@ -56,7 +56,8 @@ def import_file(
     published one or depthmap wrote it. Else it is taken for the first of them, with a warning.
 
     A flat ``.pt`` that holds nothing else is kept byte for byte; of any other file the network's tensors are written
-    anew. What is left out is said in a warning, and the provenance has it, and the prefix.
+    anew, without indices that it never reads. What else is left out is said in a warning, and the provenance has it,
+    and the prefix.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def import_file(
                 if target == format == "pt" and checkpoint.is_all:
                     shutil.copyfile(source, temporary)
                 else:
-                    formats.get(target).save(checkpoint.tensors, temporary, spec.as_metadata())
+                    tensors = without_indices(checkpoint.tensors, spec.network)
+                    formats.get(target).save(tensors, temporary, spec.as_metadata())
                 staged[target] = temporary
             shelf.store.replace(manifest, slug, staged)
         told = catalogued or len(alike(spec.network)) == 1

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import UnrecognisedFile, UsageError
+from ..families import MIDAS31
 
 FOLDER = Path(__file__).parent
 _SHARED = {
@@ -24,6 +25,7 @@ _SHARED = {
 } | {"da3_mono_large": "da3_large", "da3_metric_large": "da3_large"}
 NETWORKS = (
     *("dpt_large", "dpt_hybrid", "midas_v21", "midas_small", "depthmap_tiny"),
+    *MIDAS31,
     *_SHARED,
     *("da3_small", "da3_base"),
     *("moge2_small_normal", "moge2_base_normal", "moge2_large_normal", "moge2_large"),
@@ -91,10 +93,20 @@ def unused(name: str, network: str) -> bool:
     return name.startswith(expected(network).unused)
 
 
-@cache
-def never_read() -> tuple[str, ...]:
-    """Return how the tensors begin that published files hold and no network reads."""
-    return tuple({prefix: None for network in NETWORKS for prefix in expected(network).unused})
+class _Typed(Protocol):
+    @property
+    def dtype(self) -> str: ...
+
+
+Typed = TypeVar("Typed", bound=_Typed)
+
+
+def without_indices(tensors: Mapping[str, Typed], network: str) -> dict[str, Typed]:
+    """Return the tensors but for the integers that ``network`` never reads.
+
+    They are places in a table, which follow from the size of the picture; of BEiT at 512 they are 200 MB.
+    """
+    return {n: t for n, t in tensors.items() if is_float(t.dtype) or not unused(n, network)}
 
 
 def recognise(shapes: Mapping[str, Shape]) -> str:
@@ -140,7 +152,7 @@ def require_fit(network: str, tensors: Mapping[str, tuple[str, Shape]]) -> None:
     network : str
         One of :data:`NETWORKS`.
     tensors : mapping of str to (str, tuple of int)
-        Dtype, by torch's name, and shape of each tensor. Those that no network reads are passed over.
+        Dtype, by torch's name, and shape of each tensor. Those that the network never reads are passed over.
 
     Raises
     ------
@@ -148,7 +160,7 @@ def require_fit(network: str, tensors: Mapping[str, tuple[str, Shape]]) -> None:
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
     own = expected(network)
-    read = {name: tensor for name, tensor in tensors.items() if not name.startswith(never_read())}
+    read = {name: tensor for name, tensor in tensors.items() if not name.startswith(own.unused)}
     difference = difference_of_shapes(
         own.shapes, {name: shape for name, (_, shape) in read.items()}
     ) or difference_of_kinds(

@@ -39,7 +39,9 @@ def rewrite(model: openvino.Model) -> None:
 
 def _whole_tiles(model: openvino.Model) -> set[str]:
     """Return the names of the convolutions whose outputs are whole tiles, whatever the size of the picture."""
-    return set.intersection(*(_whole_tiles_at(side, model.clone()) for side in _SIDES))
+    height = list(model.input(0).get_partial_shape())[2]
+    fixed = [height.get_length()] if height.is_static else []
+    return set.intersection(*(_whole_tiles_at(side, model.clone()) for side in fixed or _SIDES))
 
 
 def _whole_tiles_at(side: int, model: openvino.Model) -> set[str]:

@@ -16,12 +16,11 @@ from ..checkpoints import (
     difference_of_shapes,
     expected_shapes,
     misfit,
-    never_read,
     recognise,
     unused,
 )
 from ..errors import UsageError
-from . import depth_anything, depth_anything_3, dpt, midas, moge
+from . import depth_anything, depth_anything_3, dpt, midas, midas31, moge
 
 __all__ = [
     "NETWORKS",
@@ -40,6 +39,7 @@ __all__ = [
 Variant = (
     dpt.DptVariant
     | midas.MidasVariant
+    | midas31.SquareVariant
     | depth_anything.DepthAnythingVariant
     | depth_anything_3.DepthAnything3Variant
     | moge.MogeVariant
@@ -47,6 +47,7 @@ Variant = (
 _VARIANTS: dict[str, Variant] = {
     **dpt.VARIANTS,
     **midas.VARIANTS,
+    **midas31.VARIANTS,
     **depth_anything.VARIANTS,
     **depth_anything_3.VARIANTS,
     **moge.VARIANTS,
@@ -75,7 +76,9 @@ def build(network: str) -> nn.Module:
     UsageError
         When there is no such network.
     """
-    module = _variant(network).build()
+    variant = _variant(network)
+    module = variant.build()
+    module.__dict__["unused"] = variant.unused  # what `fill` passes over
     for part in module.modules():
         part.__dict__["training"] = (
             False  # what `eval` does, without torch's look at each attribute that is set
@@ -86,7 +89,8 @@ def build(network: str) -> nn.Module:
 def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Make the tensors of ``state`` the parameters of ``module``: nothing is copied, nothing cast.
 
-    Tensors that the published files hold but inference never reads are passed over.
+    Tensors that published files of the network hold but inference never reads are passed over, where it is one of
+    `build`.
 
     Raises
     ------
@@ -94,7 +98,8 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         Naming tensors that are missing, unexpected, of another shape, or of another kind of number.
     """
     places = slots(module)
-    read = {name: tensor for name, tensor in state.items() if not name.startswith(never_read())}
+    unused: tuple[str, ...] = module.__dict__.get("unused", ())
+    read = {name: tensor for name, tensor in state.items() if not name.startswith(unused)}
     if not _fit(places, read):
         own = module.state_dict()
         raise misfit(difference_of_shapes(_shapes(own), _shapes(read)) or _other_kinds(own, read))

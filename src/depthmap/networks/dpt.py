@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .beit import BeitVariant
 from .fusion import UNUSED, Decoder, DecoderVariant, DepthNetwork
 from .layers import Conv2d, ConvTranspose2d, Linear
 from .resnetv2 import RESNET50
-from .vit import PATCH, VisionTransformer, ViTVariant
+from .vit import PATCH, ViTVariant
 
 # From tokens at 1/16 to the decoder's resolutions 1/4, 1/8, 1/16 and 1/32.
 RESAMPLE: tuple[Callable[[int], nn.Module] | None, ...] = (
@@ -30,7 +31,7 @@ RESAMPLE: tuple[Callable[[int], nn.Module] | None, ...] = (
 class DptVariant:
     """One dense prediction transformer."""
 
-    vit: ViTVariant
+    vit: ViTVariant | BeitVariant
     channels: tuple[int, int, int, int]
     """Channels handed to the decoder, from 1/4 to 1/32."""
     features: int = 256
@@ -91,7 +92,7 @@ class ViTPyramid(nn.Module):
 
     def __init__(self, variant: DptVariant) -> None:
         super().__init__()
-        self.model = VisionTransformer(variant.vit)
+        self.model = variant.vit.build()
         # The stem of a hybrid has made the finer levels already.
         self.levels = range(4 - len(variant.vit.hooks), 4)
         for level in self.levels:

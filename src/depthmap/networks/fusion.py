@@ -8,25 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import Conv2d, alike, empty_parameter
+from .layers import BatchNorm2d, Conv2d, ConvTranspose2d, alike, empty_parameter
 from .vit import Block
 
 UNUSED = "scratch.refinenet4.resConfUnit1."
 """Published, but of no effect: the coarsest fusion block has no coarser map to add to its skip."""
+EPS = 1e-5
+"""What the batch normalisations of the stem add to the variance."""
 
 
 @dataclass(frozen=True)
 class DecoderVariant:
     """The numbers of one decoder."""
 
-    inputs: tuple[int, int, int, int]
-    """Channels of the encoder's features, from 1/4 to 1/32."""
-    features: tuple[int, int, int, int]
-    """Channels in the fusion blocks, from 1/4 to 1/32."""
+    inputs: tuple[int, ...]
+    """Channels of the encoder's features, from the finest to the coarsest: 1/4 to 1/32 where there are four."""
+    features: tuple[int, ...]
+    """Channels in the fusion blocks, in the same order."""
     head: tuple[int, int]
     """Channels after the first and the second convolution of the head."""
     out_conv: bool = True
@@ -47,6 +50,11 @@ class DecoderVariant:
     half: int = 0
     """Channels of the encoder's features at 1/2, if the decoder takes them in: leaves and rails are narrower than
     the positions at 1/4."""
+    to_next: bool = False
+    """The fusion blocks give the size of the next finer features, which need not be the double."""
+    stem: tuple[int, ...] = ()
+    """Channels after each transposed convolution between the fusion and the head, each of which doubles the
+    resolution."""
 
 
 class ResidualConvUnit(nn.Module):
@@ -117,8 +125,17 @@ class SquaredReLU(nn.Module):
         return F.relu(x).square()
 
 
+class Doubling(nn.Sequential):
+    """A transposed convolution that doubles the resolution, and its normalisation."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.c = ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False)
+        self.bn = BatchNorm2d(outputs, EPS)
+
+
 class Decoder(nn.Module):
-    """Features of four resolutions in, inverse depth out; ``scratch`` in the checkpoints."""
+    """Features of four resolutions in, or of three, inverse depth out; ``scratch`` in the checkpoints."""
 
     def __init__(self, variant: DecoderVariant) -> None:
         super().__init__()
@@ -127,16 +144,22 @@ class Decoder(nn.Module):
             self.add_module(
                 f"layer{level}_rn", Conv2d(inputs, features, 3, padding=1, padding_mode=border, bias=False)
             )
-        for level in (4, 3, 2, 1) if variant.coarse_first else (1, 2, 3, 4):
-            block = FusionBlock(f[level - 1], f[max(level - 2, 0)], variant, coarsest=level == 4)
+        self.stem_transpose = None
+        if variant.stem:
+            parts = [(Doubling(*pair), nn.Hardswish()) for pair in pairwise((f[0], *variant.stem))]
+            self.stem_transpose = nn.Sequential(*chain.from_iterable(parts))
+        self.levels, self.to_next = len(f), variant.to_next
+        levels = range(1, self.levels + 1)
+        for level in reversed(levels) if variant.coarse_first else levels:
+            block = FusionBlock(f[level - 1], f[max(level - 2, 0)], variant, coarsest=level == self.levels)
             self.add_module(f"refinenet{level}", block)
-        self.context = Context(f[3], variant.context) if variant.context else None
+        self.context = Context(f[-1], variant.context) if variant.context else None
         self.layer0_rn = None
         if variant.half:
             self.layer0_rn = Conv2d(variant.half, f[0], 3, padding=1, padding_mode=border, bias=False)
             self.refinenet0 = ResidualConvUnit(f[0], variant)
         self.output_conv = nn.Sequential(
-            Conv2d(f[0], variant.head[0], 3, padding=1, padding_mode=border),
+            Conv2d((f[0], *variant.stem)[-1], variant.head[0], 3, padding=1, padding_mode=border),
             nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=variant.head_align_corners),
             Conv2d(variant.head[0], variant.head[1], 3, padding=1, padding_mode=border),
             nn.ReLU(inplace=True),
@@ -145,20 +168,23 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Decode features at 1/4, 1/8, 1/16 and 1/32, and first those at 1/2 if it takes them, to inverse depth.
+        """Decode features, the finest first, to inverse depth.
 
-        It is (N, H, W), not negative.
+        They are at 1/4, 1/8, 1/16 and 1/32, before them those at 1/2 if it takes them, or at 1/16, 1/32 and half of
+        that, rounded up, if it has a stem. Inverse depth is (N, H, W), not negative.
         """
-        *half, quarter, eighth, sixteenth, last = features
-        coarsest = self.get_submodule("layer4_rn")(last)
-        if self.context is not None:
-            coarsest = self.context(coarsest)
-        path = self.get_submodule("refinenet4")(coarsest)
-        for level, feature in ((3, sixteenth), (2, eighth), (1, quarter)):
-            skip = self.get_submodule(f"layer{level}_rn")(feature)
-            path = self.get_submodule(f"refinenet{level}")(skip, path)
+        pyramid = features[-self.levels :]
+        sizes = [None, *(feature.shape[2:] if self.to_next else None for feature in pyramid)]
+        path = None
+        for level in range(self.levels, 0, -1):
+            skip = self.get_submodule(f"layer{level}_rn")(pyramid[level - 1])
+            if path is None and self.context is not None:
+                skip = self.context(skip)
+            path = self.get_submodule(f"refinenet{level}")(skip, path, sizes[level - 1])
         if self.layer0_rn is not None:
-            path = self.refinenet0(path + self.layer0_rn(half[0]))
+            path = self.refinenet0(path + self.layer0_rn(features[0]))
+        if self.stem_transpose is not None:
+            path = self.stem_transpose(path)
         return self.output_conv(path).squeeze(1)  # type: ignore[no-any-return]  # torch types a module's call as Any
 
 

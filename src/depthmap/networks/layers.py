@@ -41,8 +41,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 class Linear(nn.Linear):
     """A linear layer on the meta device."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, device="meta")
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias, device="meta")
 
     def reset_parameters(self) -> None:
         """Leave the parameters as they are."""
@@ -70,6 +70,16 @@ class GroupNorm(nn.GroupNorm):
 
 class BatchNorm2d(nn.BatchNorm2d):
     """A batch normalisation on the meta device."""
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__(channels, eps=eps, device="meta")
+
+    def reset_parameters(self) -> None:
+        """Leave the parameters and the running statistics as they are."""
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """A batch normalisation of tokens, on the meta device."""
 
     def __init__(self, channels: int, eps: float) -> None:
         super().__init__(channels, eps=eps, device="meta")

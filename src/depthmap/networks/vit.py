@@ -35,6 +35,10 @@ class ViTVariant:
     stem: ResNetV2Variant | None = None
     """The convolutional stem of a hybrid; its first two stages are handed on too."""
 
+    def build(self) -> nn.Module:
+        """Return the transformer on the meta device."""
+        return VisionTransformer(self)
+
 
 class PatchEmbed(nn.Module):
     """Patches of the picture, each projected to a token."""

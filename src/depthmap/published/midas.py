@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..spec import IMAGENET, ModelSpec
+from ..spec import HALF, IMAGENET, ModelSpec
 
 GROUP = "MiDaS"
 GROUPS = {GROUP: "what depthmap began with; DPT_Large is the most accurate of them"}
-_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _V21 = "MIT; the encoder was first trained from WSL-Images weights (CC-BY-NC 4.0)"
 _README = "https://github.com/isl-org/MiDaS#accuracy"
 MODELS = (
@@ -15,7 +14,7 @@ MODELS = (
         "dpt_large",
         384,
         "minimal",
-        *_HALF,
+        *HALF,
         path="v3/dpt_large_384.pt",
         bytes=1_376_378_527,
         sha256="2f21e586477d90cb9624c7eef5df7891edca49a1c4795ee2cb631fd4daa6ca69",
@@ -35,7 +34,7 @@ MODELS = (
         "dpt_hybrid",
         384,
         "minimal",
-        *_HALF,
+        *HALF,
         path="v3/dpt_hybrid_384.pt",
         bytes=492_757_791,
         sha256="501f0c75b3bca7daec6b3682c5054c09b366765aef6fa3a09d03a5cb4b230853",
