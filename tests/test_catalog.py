@@ -35,7 +35,6 @@ SIZE_UNKNOWN = {"DepthAnythingV1_Small", "DepthAnythingV1_Base", "DA3_Base"}
 BOTH_UNKNOWN = {
     "DA3_Mono_Large",
     "DPT_BEiT_B_384",
-    "DPT_SwinV2_L_384",
     "DPT_SwinV2_B_384",
     "DPT_SwinV2_T_256",
     "DPT_LeViT_224",
