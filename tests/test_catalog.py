@@ -31,7 +31,7 @@ def test_models_are_found_in_any_case_of_letters() -> None:
         require("nope")
 
 
-SIZE_UNKNOWN = {"DepthAnythingV1_Small", "DepthAnythingV1_Base", "DA3_Base"}
+SIZE_UNKNOWN = {"DepthAnythingV1_Small", "DepthAnythingV1_Base", "DA3_Base", "DPT_SwinV2_L_384"}
 BOTH_UNKNOWN = {
     "DA3_Mono_Large",
     "DPT_BEiT_B_384",

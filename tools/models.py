@@ -11,7 +11,7 @@ from depthmap.licences import licence_of
 from depthmap.published import BY_ACCURACY
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
-_HEAD = ("name", "gives", "input", "weights", "download", "licence", "accuracy")
+_HEAD = ("name", "about", "gives", "input", "weights", "download", "licence", "accuracy")
 
 
 def text() -> str:
@@ -27,6 +27,7 @@ def text() -> str:
 def _row(spec: ModelSpec) -> tuple[str, ...]:
     return (
         f"**{spec.name}**" if spec.name == RECOMMENDED else spec.name,
+        spec.about,
         "metres" if spec.kind == "metric depth" else spec.kind,
         str(spec.input_size),
         f"{spec.parameters / 1e6:.3g} M",

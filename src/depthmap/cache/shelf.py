@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,8 +20,6 @@ from ..store.names import FORMATS, TENSOR_FORMATS, slug_of
 
 if TYPE_CHECKING:
     from ..formats import Layout
-
-log = logging.getLogger("depthmap")
 
 
 class Shelf:
@@ -190,8 +187,10 @@ def identify(
 
 def _guessed(layout: Layout, fitting: Sequence[str], catalog: Mapping[str, ModelSpec]) -> str:
     """Take a file for one of the first network, and say so: the depth of another would be wrong."""
+    import logging  # slow to import, and listings need none
+
     models = [spec.name for network in fitting for spec in catalog.values() if spec.network == network]
-    log.warning(
+    logging.getLogger("depthmap").warning(
         "%s: %s have the same tensors, and nothing says which of them this is. It is taken for the first. If it is "
         "another, import it with '--as MODEL'.",
         layout.path,
