@@ -90,11 +90,13 @@ class ModelCache:
         progress: Progress | None = None,
         *,
         cancel: Event | None = None,
+        allow_unverified: bool = False,
     ) -> dict[str, Path]:
         """Cache a model in ``formats`` and return {format: path}; see `fetch.fetch`."""
         from .fetch import fetch
 
-        return fetch(self.shelf, self.spec(name), formats, progress, cancel)
+        spec = self.spec(name)
+        return fetch(self.shelf, spec, formats, progress, cancel, allow_unverified=allow_unverified)
 
     def compile(self, name: str) -> dict[str, Any]:
         """Compile a cached model for the installed engines; see `compiling.compile_model`."""

@@ -18,7 +18,7 @@ from ..engines import ENGINES, TORCH
 from ..outputs import OUTPUTS, Options
 from ..ranges import EYES, EYES_LIMITS, RATIO
 from .output import count, seconds_text
-from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, complete_model, keep
+from .session import FAILED, INTERRUPTED, SOME_FAILED, Session, allowing_unverified, complete_model, keep
 
 if TYPE_CHECKING:
     from ..batch import Result, Summary
@@ -104,6 +104,7 @@ _OPTIONS = (
         help="Longer side that the network sees, in pixels. Smaller is faster, larger shows more detail.",
     ),
     click.option("--no-cache", is_flag=True, help="Do not read or write the model cache."),
+    allowing_unverified,
     click.option("--verify", is_flag=True, help="Check every byte of the model file before using it."),
     click.option(
         "--allow-private",

@@ -13,7 +13,7 @@ import click
 from .. import __version__
 from ..errors import DepthmapError, UnknownModel, UsageError
 from .lazy import LazyGroup
-from .session import FAILED, INTERRUPTED, WRONG_USE, Session, common
+from .session import FAILED, INTERRUPTED, SET, WRONG_USE, Session, common
 
 _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -49,7 +49,7 @@ def run(args: Sequence[str] | None, command: str, prog: str) -> int:
     """Run a command line and return the exit status; `depthmap.cli.main` describes it."""
     arguments = list(sys.argv[1:] if args is None else args)
     session = Session()
-    offline = os.environ.get("DEPTHMAP_OFFLINE")
+    before = {variable: os.environ.get(variable) for variable in SET.values()}
     if hasattr(sys.stdout, "reconfigure"):  # names of files need not be valid text
         sys.stdout.reconfigure(
             errors="surrogateescape" if sys.stdout.encoding.lower() == "utf-8" else "replace"
@@ -63,8 +63,9 @@ def run(args: Sequence[str] | None, command: str, prog: str) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return _failure(error, session, arguments)
     finally:
-        if session.offline:
-            _restore("DEPTHMAP_OFFLINE", offline)
+        for option, variable in SET.items():
+            if getattr(session, option):
+                _restore(variable, before[variable])
     return status if isinstance(status, int) else 0
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAILED, WRONG_USE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 """Exit statuses besides 0."""
+SET = {"offline": "DEPTHMAP_OFFLINE", "allow_unverified": "DEPTHMAP_ALLOW_UNVERIFIED"}
+"""Options that set a variable for this run: estimators, servers and workers read it there."""
 
 
 class Session:
@@ -29,6 +31,7 @@ class Session:
         self.verbose = False
         self.cache_dir: str | None = None
         self.offline = False
+        self.allow_unverified = False
         self.allow_private = False
         self.print0 = False
 
@@ -93,8 +96,8 @@ def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     session = ctx.ensure_object(Session)
     if value and parameter.name:
         setattr(session, parameter.name, value)
-        if parameter.name == "offline":  # estimators, servers and workers read it there
-            os.environ["DEPTHMAP_OFFLINE"] = "1"
+        if parameter.name in SET:
+            os.environ[SET[parameter.name]] = "1"
     return value
 
 
@@ -134,6 +137,16 @@ _COMMON = (
         help="Print more, and show tracebacks.",
     ),
 )
+
+
+allowing_unverified = click.option(
+    "--allow-unverified",
+    is_flag=True,
+    expose_value=False,
+    callback=keep,
+    help="Also download a model of which nobody states the SHA-256, like DEPTHMAP_ALLOW_UNVERIFIED=1.",
+)
+"""The option of commands that download."""
 
 
 def common(function: Function) -> Function:

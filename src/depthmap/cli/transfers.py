@@ -11,7 +11,7 @@ import click
 from ..errors import DepthmapError
 from ..store.names import TENSOR_FORMATS
 from .output import size_text
-from .session import FAILED, SOME_FAILED, Session, with_models, with_session
+from .session import FAILED, SOME_FAILED, Session, allowing_unverified, with_models, with_session
 
 if TYPE_CHECKING:
     from ..cache import ModelCache
@@ -30,6 +30,7 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
 @click.option(
     "--dry-run", is_flag=True, help="Only show what would be downloaded, how much, and whether there is room."
 )
+@allowing_unverified
 @with_models(several=True)
 @with_session
 def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...], dry_run: bool) -> int:
@@ -73,7 +74,7 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
     plans = [cache.plan_download(name, formats) for name in models if not cache.spec(name).embedded]
     for plan in plans:
         session.say(
-            f"{plan['model']}: {size_text(plan['download_bytes'])} to download"
+            f"{plan['model']}: {_amount(plan)} to download"
             + (f", {size_text(plan['resumed_bytes'])} already here" if plan["resumed_bytes"] else "")
             + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
             + (f" To make room, it would evict {', '.join(plan['evicts'])}." if plan["evicts"] else "")
@@ -86,6 +87,12 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
         )
         return FAILED
     return 0
+
+
+def _amount(plan: dict[str, Any]) -> str:
+    """Return how much a download is; its source tells, where nothing is known beforehand."""
+    unknown = plan["sources"] and not plan["download_bytes"] + plan["resumed_bytes"]
+    return "an unknown amount" if unknown else size_text(plan["download_bytes"])
 
 
 @click.command("import")
