@@ -76,10 +76,10 @@ class Hub(ThreadingHTTPServer):
         plain = {"embedded": "", "bytes": 0, "sha256": "", "hub_names": []}
         return {**EMBEDDED.to_dict(), **plain, "name": "Small", "base": self.base, "path": self.name, **more}
 
-    def write_catalog(self, path: Path, **more: Any) -> Path:
+    def write_catalog(self, target: Path, **more: Any) -> Path:
         """Write a catalogue file that has the entry."""
-        path.write_text(json.dumps({"models": [self.entry(**more)]}))
-        return path
+        target.write_text(json.dumps({"models": [self.entry(**more)]}))
+        return target
 
     def stop(self) -> None:
         """End both servers."""

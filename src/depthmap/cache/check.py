@@ -145,9 +145,9 @@ def stamp_of(shelf: Shelf, spec: ModelSpec, format: str) -> Stamp | None:
     return None
 
 
-def first_whole(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path] | None:
+def first_whole(shelf: Shelf, spec: ModelSpec, *, every_byte: bool = False) -> tuple[str, Path] | None:
     """Return the format and path of the first whole file, in the order of priority; damaged ones are set aside."""
-    always = shelf.settings.verify == "always"
+    always = every_byte or shelf.settings.verify == "always"
     for place in shelf.places:
         for format in TENSOR_FORMATS:
             if path := whole(place, spec, format, every_byte=always):

@@ -163,7 +163,7 @@ def _replace(
         shelf.store.set_aside(spec.slug, format)
     if isinstance(failure, Cancelled):
         raise failure
-    sibling = first_whole(shelf, spec)
+    sibling = first_whole(shelf, spec, every_byte=True)  # or else its damage would be recorded as whole
     if sibling and not (format == "pt" and of_pt(shelf, spec)):
         convert(shelf, spec, sibling[1], format, progress)
         return _outcome("rewritten")
