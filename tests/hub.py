@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import shutil
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,7 +65,7 @@ class Hub(ThreadingHTTPServer):
         self.size = source.stat().st_size
         blob = self.folder / self.sha256
         if not blob.exists():
-            os.link(source, blob)
+            shutil.copyfile(source, blob)
 
     def heads(self) -> int:
         """Return how often the hub was asked what it states in headers."""
