@@ -561,6 +561,62 @@ def test_it_is_still_known_when_its_record_is_lost(start: Start, variant: Varian
     assert hub.requests == []
 
 
+# -- what the hub's own tools have ------------------------------------------------------------------------------------
+
+
+def kept_by_tools(hub: Hub, folder: Path, named: str = "") -> Path:
+    """Let the hub's file lie in its tools' cache, in a folder; return the path that they give for it."""
+    repository = folder / "hub" / f"models--{REPOSITORY.replace('/', '--')}"
+    blob, path = repository / "blobs" / (named or hub.sha256), repository / "snapshots" / COMMIT / hub.name
+    for directory in (blob.parent, path.parent):
+        directory.mkdir(parents=True)
+    shutil.copy(hub.folder / hub.sha256, blob)
+    path.symlink_to(blob)
+    return path
+
+
+@pytest.mark.parametrize("form", ["plain", "foreign"])
+def test_the_file_of_the_source_is_taken_from_the_cache_of_the_hub_s_tools(
+    form: str, start: Start, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = variant("small") if form == "plain" else prefixed(variant("small"), tmp_path)
+    hub = start(source, "folder/" + source.name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    assert ModelCache().adopt("small") is None
+    path = kept_by_tools(hub, tmp_path / "hf")
+    assert ModelCache().adopt("small") is None  # of a server that is not known to be a hub
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    assert ModelCache().adopt("small", dry_run=True) == path
+    assert ModelCache().adopt("small") == path
+    said = record()
+    assert (said["sha256"], said["digest"], said["commit"]) == (hub.sha256, STATED, COMMIT)
+    files = ModelCache().download("small")
+    assert all(same(files[format], variant("small")) for format in TENSOR_FORMATS)
+    assert hub.requests == []
+
+
+def test_what_the_hub_s_tools_have_must_be_what_the_model_is_held_to(
+    hub: Hub, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    for path in ModelCache().download("small").values():
+        path.unlink()
+    hub.put(variant("other"))
+    kept_by_tools(hub, tmp_path / "hf")
+    assert ModelCache().adopt("small") is None
+
+
+@pytest.mark.parametrize("named", ["etag-of-git", 64 * "0"])
+def test_a_file_of_those_tools_that_its_name_does_not_vouch_for_is_not_taken(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    kept_by_tools(hub, tmp_path / "hf", named)
+    assert ModelCache().adopt("small") is None
+
+
 # -- shown -----------------------------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ from .shelf import Shelf
 
 PUBLISHED, STATED, UNVERIFIED = "published", "stated by the source", "first download, unverified"
 """How a digest is known."""
-CONVERTED = "downloaded and converted"
-"""How a model came whose source has another form than the cache."""
+CONVERTED = " and converted"
+"""What is added to how a model came whose source has another form than the cache."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -164,7 +164,7 @@ def of_pt(shelf: Shelf, spec: ModelSpec) -> str:
     if not is_pt(spec):
         return ""
     manifest = shelf.known(spec.slug)
-    if manifest and manifest.provenance.get("how") == CONVERTED:
+    if manifest and manifest.provenance.get("how", "").endswith(CONVERTED):
         return ""
     found = known(shelf, spec)
     return found.sha256 if found else ""

@@ -205,7 +205,7 @@ def _taken_in(
     store = shelf.store
     checkpoint = looked_into(spec, source, wanted)
     kept = checkpoint is None or is_kept(checkpoint)
-    origin = provenance(spec.url, digest.sha256, "downloaded" if kept else CONVERTED)
+    origin = provenance(spec.url, digest.sha256, "downloaded" + ("" if kept else CONVERTED))
     origin |= wanted._replace(bytes=digest.size).provenance
     before = store.known(spec.slug) or Manifest(spec)
     manifest = Manifest(spec, origin, before.files, before.pinned)

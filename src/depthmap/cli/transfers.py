@@ -171,9 +171,10 @@ def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
     converts a model of Hugging Face's cache. Name a model to look only for it.
     """
     from ..cache.adopt import adopt as take
+    from ..cache.adopt import is_adoptable
 
     cache = session.working_cache()
-    known = [spec.name for spec in cache.shelf.catalog.values() if spec.hub_names or spec.hf_repo]
+    known = [spec.name for spec in cache.shelf.catalog.values() if is_adoptable(spec)]
     found = {spec.name: take(cache.shelf, spec, dry_run=dry_run) for spec in map(cache.spec, models or known)}
     by_status = {
         status: [name for name, adoption in found.items() if adoption.status == status]

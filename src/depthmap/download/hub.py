@@ -84,6 +84,13 @@ def denied(response: httpx.Response, url: str, what: str) -> AccessDenied | None
     return AccessDenied(what, shown(url), f"Accept its terms at {page}, and {token}.")
 
 
+def place(url: str) -> tuple[str, str]:
+    """Return repository (``OWNER/NAME``) and file name of a URL of the form that the hub has; else nothing, twice."""
+    repository, resolve, rest = urlsplit(url).path.strip("/").partition(_RESOLVE)
+    name = rest.partition("/")[2]
+    return (repository, name) if resolve and repository.count("/") == 1 and name else ("", "")
+
+
 def pointer_url(url: str) -> str:
     """Return where the hub gives the pointer that stands for a large file; nothing for a URL of another form."""
     head, resolve, rest = url.partition(_RESOLVE)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ..errors import DepthmapError
 from ..fetching import shown
+from . import hub
 
 
 def places(url: str, path: str) -> tuple[str, ...]:
@@ -17,9 +18,10 @@ def places(url: str, path: str) -> tuple[str, ...]:
     Hugging Face's hub are all called alike: a mirror keeps the folders of the hub (``OWNER/NAME/resolve/main/FILE``) or
     one for each repository (``OWNER/NAME/FILE``).
     """
-    whole = urlsplit(url).path.lstrip("/")
-    repository, resolve, _ = whole.partition("/resolve/")
-    return (whole, f"{repository}/{path}") if resolve else (path, path.rsplit("/", 1)[-1])
+    repository, name = hub.place(url)
+    if repository:
+        return urlsplit(url).path.lstrip("/"), f"{repository}/{name}"
+    return path, path.rsplit("/", 1)[-1]
 
 
 def sources(url: str, path: str, mirrors: Sequence[str]) -> list[str]:
