@@ -283,6 +283,27 @@ def test_a_mirror_that_has_the_file_the_model_is_held_to_gives_it_when_the_sourc
     assert sha256(path) == sha256(variant("small")) == record()["sha256"]
 
 
+def test_a_model_that_was_evicted_or_tidied_away_is_still_held_to_its_digest(
+    hub: Hub, variant: Variant
+) -> None:
+    ModelCache().download("small")
+    record_of = ModelCache().cache_dir / "midas_small.pkl"
+    assert ModelCache().evict(0, dry_run=True) == ["small"]
+    assert ModelCache().evict(0) == ["small"]
+    assert ModelCache().evict(0) == []
+    assert not ModelCache().is_cached("small")
+    assert next(row["status"] for row in ModelCache().models() if row["slug"] == "small") == "available"
+    assert ModelCache().optimize()["removed"] == []
+    assert list(ModelCache().shelf.cached("small").values()) == [record_of]
+    hub.put(variant("other"))
+    fails(DigestMismatch, "has changed")
+    hub.put(variant("small"))
+    ModelCache().download("small")
+    assert all(row["ok"] for row in ModelCache().verify())
+    ModelCache().clear()
+    assert not record_of.exists()
+
+
 def test_the_day_of_the_first_download_stays_recorded(hub: Hub) -> None:
     path = ModelCache().download("small", ["pt"])["pt"]
     first = record()
