@@ -39,7 +39,7 @@ class Hub(ThreadingHTTPServer):
 
     ``states`` is how it states the digest; ``gated`` a status with which it refuses whoever shows no token; ``limited``
     so many requests are answered with 429; ``moved``: the repository has another name by now; ``lie``: the digest that
-    it states instead of the right one.
+    it states instead of the right one; ``headless``: it does not answer HEAD.
     """
 
     daemon_threads = True
@@ -51,7 +51,8 @@ class Hub(ThreadingHTTPServer):
         self.folder = folder / "blobs"
         self.folder.mkdir()
         self.requests: list[Asked] = []
-        self.states, self.gated, self.limited, self.moved, self.lie = HEADERS, 0, 0, False, ""
+        self.states, self.gated, self.limited, self.lie = HEADERS, 0, 0, ""
+        self.moved = self.headless = False
         self.commit = COMMIT
         self.put(source)
         self.cdn = HostileServer(self.folder)
@@ -112,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server
         token = self.headers.get("Authorization", "")
         hub.requests.append(Asked(self.command, self.path, token))
+        if hub.headless and self.command == "HEAD":
+            return self._send(405, {"Allow": "GET"})
         if hub.limited:
             hub.limited -= 1
             return self._send(429, {"Retry-After": "1"})

@@ -26,7 +26,7 @@ from depthmap.errors import (
 )
 from depthmap.formats.arrays import map_arrays
 from depthmap.store.names import TENSOR_FORMATS
-from faults.servers import MIB, dripping, etag, reset, stalled, truncated
+from faults.servers import MIB, answers, dripping, etag, reset, stalled, truncated
 from hub import COMMIT, NOTHING, POINTER, REPOSITORY, Hub
 from support import FileServer, arrays_of, flip, rot, sha256
 
@@ -104,6 +104,17 @@ def test_where_the_answer_states_none_the_pointer_of_the_large_file_does(hub: Hu
     ModelCache().download("small", ["pt"])
     said = record()
     assert (said["sha256"], said["digest"], said["bytes"]) == (hub.sha256, STATED, str(hub.size))
+
+
+def test_where_the_server_does_not_answer_that_question_the_pointer_does(hub: Hub) -> None:
+    hub.headless = True
+    ModelCache().download("small", ["pt"])
+    assert (record()["sha256"], record()["digest"]) == (hub.sha256, STATED)
+
+
+def test_a_file_that_the_repository_has_not_is_said_to_be_missing(hub: Hub) -> None:
+    hub.name = "another.pt"
+    assert "404" in fails(DownloadError, "Entry not found").what
 
 
 def test_a_repository_that_has_moved_is_followed_on_the_hub(hub: Hub) -> None:
@@ -186,6 +197,28 @@ def test_a_gated_repository_says_where_its_terms_are(hub: Hub, status: int) -> N
     error = fails(AccessDenied, f"{status}.*is restricted")
     assert f"{hub.url}{REPOSITORY}," in error.remedy
     assert "HF_TOKEN" in error.remedy
+
+
+def test_a_gated_repository_says_so_too_where_the_digest_is_published_and_a_mirror_has_not_the_file(
+    start: Start, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = variant("small")
+    hub = start(source, sha256=sha256(source), bytes=source.stat().st_size)
+    hub.gated = 403
+    monkeypatch.setenv("DEPTHMAP_MIRRORS", tmp_path.as_uri())
+    error = fails(AccessDenied, "is restricted")
+    assert f"{hub.url}{REPOSITORY}," in error.remedy
+    assert "DEPTHMAP_MIRRORS" in error.remedy
+
+
+def test_a_refusal_of_the_server_that_has_the_bytes_is_about_no_terms(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    hub.cdn.faults = (answers(403),)
+    error = fails(DownloadError, "403")
+    assert not isinstance(error, AccessDenied)
+    assert "HF_TOKEN" not in error.remedy
 
 
 def test_the_token_opens_a_gated_repository_and_no_other_server_sees_it(

@@ -13,17 +13,14 @@ from typing import Any
 from .. import formats
 from ..catalog import ModelSpec
 from ..download import Partial, Progress, complete
-from ..errors import (
-    CacheError,
-    UsageError,
-)
+from ..errors import CacheError, UsageError
 from ..store import Digest, Manifest
 from ..store.commit import free_space, require_space
 from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
 from .budget import make_room, size_of
 from .check import whole_files
-from .digests import CONVERTED, Known, known, of_pt
+from .digests import CONVERTED, Known, is_pt, known, of_pt
 from .mending import salvage
 from .shelf import Shelf
 from .source import is_kept, looked_into, order, source_urls, told
@@ -96,10 +93,10 @@ def _known_formats(wanted: Sequence[str]) -> None:
 def _alone(shelf: Shelf, spec: ModelSpec, progress: Progress | None) -> AbstractContextManager[None]:
     """Hold the model's lock, telling how far the process is that has it."""
     partial = shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part")
-    size = spec.bytes or size_of(partial)  # whose end is set at the beginning
 
     def waiting() -> None:
         if progress:
+            size = spec.bytes or size_of(partial)  # whose end is set at the beginning
             progress(f"Waiting for another process that downloads {spec.name}", _allocated(partial), size)
 
     return shelf.store.lock(spec.slug, _LONGEST_WAIT, waiting)
@@ -139,20 +136,21 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
     _known_formats(wanted)
     cached = shelf.cached(spec.slug)
     missing = [name for name in wanted if name not in cached]
-    needs_pt = "pt" in missing or (bool(missing) and "pt" not in cached)
+    made = set(TENSOR_FORMATS) & set(cached) and not ("pt" in missing and of_pt(shelf, spec))
+    asks = bool(missing) and not made
     there = 0
-    if needs_pt:
+    if asks:
         there = _allocated(shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part"))
     held = known(shelf, spec)
     size = held.bytes if held else spec.bytes
-    written = max(0, size * len(set(missing) | ({"pt"} if needs_pt else set())) - there)
+    written = max(0, size * (_copies(spec, missing) if asks else len(missing)) - there)
     free = free_space(shelf.store.root)
     return {
         "model": spec.name,
         "cached": [name for name in wanted if name in cached],
         "missing": missing,
-        "sources": source_urls(shelf, spec) if needs_pt else [],
-        "download_bytes": max(0, size - there) if needs_pt else 0,
+        "sources": source_urls(shelf, spec) if asks else [],
+        "download_bytes": max(0, size - there) if asks else 0,
         "resumed_bytes": there,
         "write_bytes": written,
         "free_bytes": free,
@@ -161,6 +159,11 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
         "sha256": held.sha256 if held else "",
         "digest": held.digest if held else "",
     }
+
+
+def _copies(spec: ModelSpec, missing: Sequence[str]) -> int:
+    """Return how often a download writes about the bytes of the source's file."""
+    return len(set(missing) | {"pt"}) if is_pt(spec) else len(missing) + 1
 
 
 def _download(
@@ -177,7 +180,7 @@ def _download(
     urls, wanted, changed = order(shelf, spec, progress, cancel, allow_unverified=allow_unverified)
     make_room(shelf, spec, wanted.bytes * len(missing))
     target = store.resumable(spec.slug, "pt")
-    require_space(store.root, wanted.bytes * len(set(missing) | {"pt"}) - _allocated(target))
+    require_space(store.root, wanted.bytes * _copies(spec, missing) - _allocated(target))
     partial = Partial(target, wanted.bytes, wanted.sha256)
     try:
         salvage(shelf, spec, "pt", partial)
@@ -204,27 +207,23 @@ def _taken_in(
     """Publish a file that came whole: as the ``.pt``, or in another format or form than it has. Needs the lock."""
     store = shelf.store
     checkpoint = looked_into(spec, source, wanted)
-    kept = checkpoint is None or is_kept(checkpoint)
-    origin = provenance(spec.url, digest.sha256, "downloaded" + ("" if kept else CONVERTED))
-    origin |= wanted._replace(bytes=digest.size).provenance
+    origin = provenance(spec.url, digest.sha256, "downloaded") | wanted._replace(bytes=digest.size).provenance
     before = store.known(spec.slug) or Manifest(spec)
     manifest = Manifest(spec, origin, before.files, before.pinned)
-    if checkpoint is None or kept:
+    if checkpoint is None or is_kept(checkpoint):
         if "pt" not in missing:
             return {"h5": convert(shelf, spec, source, "h5", progress, manifest)}
         store.add(manifest, spec.slug, "pt", source, digest)
         return {"pt": store.path(spec.slug, "pt")}
-    manifest = replace(manifest, provenance={**origin, **checkpoint.origin})
+    origin |= {"how": origin["how"] + CONVERTED, **checkpoint.origin}
+    manifest = replace(manifest, provenance=origin)
     require_space(store.root, (digest.size + LEAF) * len(missing))
     with ExitStack() as stack:
         staged = {format: stack.enter_context(store.staging(spec.slug, format)) for format in missing}
         for number, (format, path) in enumerate(staged.items()):
             if progress:
-                progress(
-                    f"Writing {store.path(spec.slug, format).name}",
-                    digest.size * number,
-                    digest.size * len(staged),
-                )
+                what = f"Writing {store.path(spec.slug, format).name}"
+                progress(what, digest.size * number, digest.size * len(staged))
             checkpoint.save(format, path, spec.as_metadata())
         store.replace(manifest, spec.slug, staged)
     return {format: store.path(spec.slug, format) for format in missing}
