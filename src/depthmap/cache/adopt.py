@@ -25,8 +25,9 @@ from ..store.names import TENSOR_FORMATS
 from .budget import make_room, size_of
 from .check import check, whole_files
 from .checkpoint import read
-from .digests import CONVERTED, STATED, Known, known
+from .digests import known
 from .fetch import provenance
+from .record import CONVERTED, STATED, Known
 from .shelf import Shelf
 from .source import is_kept
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..catalog import ModelSpec
 from ..errors import BudgetExceeded, CacheBusy
 from ..store.digest import LEAF
+from .record import of_provenance
 from .shelf import Shelf
 
 
@@ -60,7 +61,6 @@ def held(shelf: Shelf, without: Collection[str] = ()) -> list[Held]:
     The files ``without`` which it is asked for are not looked at.
     """
     from ..formats.leases import is_mapped  # listings need none
-    from .digests import of_provenance  # as above
 
     found = []
     for slug, there in shelf.store.files().items():

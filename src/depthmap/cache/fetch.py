@@ -20,8 +20,9 @@ from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
 from .budget import make_room, size_of
 from .check import whole_files
-from .digests import CONVERTED, Known, is_pt, known, of_pt
+from .digests import is_pt, known, of_pt
 from .mending import salvage
+from .record import CONVERTED, Known
 from .shelf import Shelf
 from .source import is_kept, looked_into, order, source_urls, told
 

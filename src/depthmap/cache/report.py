@@ -40,7 +40,7 @@ def info(shelf: Shelf) -> dict[str, Any]:
     """Return what the cache holds: cache_dir, models {slug: {formats, total_size_mb, last_modified, ...}}, totals.
 
     Of each model, ``source_sha256`` is the digest of the file that it came from, and ``digest`` says how that was known
-    (see `digests`): both are empty where nothing is recorded.
+    (see `record`): both are empty where nothing is recorded.
 
     Sizes are in MB (10⁶ bytes), dates ISO 8601 in UTC. Files that are not ours are not counted.
     """

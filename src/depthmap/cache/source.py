@@ -23,7 +23,8 @@ from ..errors import (
 from ..fetching import shown
 from ..store.commit import require_space
 from .checkpoint import Checkpoint, read
-from .digests import PUBLISHED, Known, expected, how_to_accept, is_pt, known
+from .digests import expected, how_to_accept, is_pt, known
+from .record import PUBLISHED, Known
 from .shelf import Shelf
 
 

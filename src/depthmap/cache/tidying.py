@@ -17,8 +17,8 @@ from ..store.commit import is_forsaken, link
 from ..store.digest import damaged_leaves
 from ..store.names import TENSOR_FORMATS, file_name, parse
 from .budget import evict, size_of
-from .digests import of_provenance
 from .mending import is_mendable, mend, repair_urls
+from .record import of_provenance
 from .shelf import Shelf
 from .upkeep import spec_of, verify
 
