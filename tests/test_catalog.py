@@ -31,7 +31,15 @@ def test_models_are_found_in_any_case_of_letters() -> None:
         require("nope")
 
 
-SIZE_UNKNOWN = {"DepthAnythingV1_Small", "DepthAnythingV1_Base"}
+SIZE_UNKNOWN = {"DepthAnythingV1_Small", "DepthAnythingV1_Base", "DA3_Base", "DPT_SwinV2_L_384"}
+BOTH_UNKNOWN = {
+    "DA3_Mono_Large",
+    "DPT_BEiT_B_384",
+    "DPT_SwinV2_B_384",
+    "DPT_SwinV2_T_256",
+    "DPT_LeViT_224",
+}
+"""Models of which nobody has published the size of the file, and of which neither the size nor the digest."""
 OPEN = {"MIT", "Apache-2.0"}
 """Licences that let anybody use the weights for anything."""
 EARLIER = ["DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small", "Depthmap_Tiny"]
@@ -40,8 +48,8 @@ EARLIER = ["DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small", "Depthmap_Tiny"]
 
 @pytest.mark.parametrize("spec", CATALOG.values(), ids=lambda spec: spec.name)
 def test_every_model_says_what_it_is(spec: ModelSpec) -> None:
-    assert len(spec.sha256) == 64
-    assert (spec.bytes == 0) == (spec.name in SIZE_UNKNOWN)
+    assert len(spec.sha256) == (0 if spec.name in BOTH_UNKNOWN else 64)
+    assert (spec.bytes == 0) == (spec.name in SIZE_UNKNOWN | BOTH_UNKNOWN)
     assert spec.url or spec.embedded
     assert spec.parameters > 0
     assert spec.about
@@ -170,9 +178,3 @@ def test_the_page_of_models_has_what_the_catalogue_has() -> None:
 
     current = PAGE.read_text(encoding="utf-8")
     assert page(current) == current, "run: python -m tools.models"
-
-
-def test_the_page_of_models_says_which_is_taken_where_none_is_named() -> None:
-    from tools.models import PAGE
-
-    assert ", ".join(BY_ACCURACY) in " ".join(PAGE.read_text(encoding="utf-8").split())

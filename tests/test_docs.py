@@ -29,7 +29,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> 
     mirror = root / "mirror"
     mirror.mkdir()
     entries = []
-    for name in ("DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small"):
+    for name in ("DPT_Large", "DPT_Hybrid", "MiDaS", "MiDaS_small", "DepthAnythingV2_Small"):
         shutil.copy(tiny_checkpoint, mirror / f"{name}.pt")
         entry = {"name": name, "network": "depthmap_tiny", "path": f"{name}.pt"}
         entries.append({**entry, "bytes": tiny_checkpoint.stat().st_size, "sha256": sha256(tiny_checkpoint)})

@@ -1,16 +1,17 @@
-"""Write the table of models into ``docs/models.md``: ``python -m tools.models``, after the catalogue changed."""
+"""Write the tables of models into ``docs/models.md``: ``python -m tools.models``, after the catalogue changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 from depthmap.catalog import CATALOG, GROUPS, RECOMMENDED, ModelSpec
 from depthmap.cli.output import size_text
 from depthmap.licences import licence_of
+from depthmap.published import BY_ACCURACY
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
-BEGIN, END = "<!-- models:begin -->\n", "<!-- models:end -->"
-_HEAD = ("name", "gives", "input", "weights", "download", "licence", "accuracy")
+_HEAD = ("name", "about", "gives", "input", "weights", "download", "licence", "accuracy")
 
 
 def text() -> str:
@@ -26,6 +27,7 @@ def text() -> str:
 def _row(spec: ModelSpec) -> tuple[str, ...]:
     return (
         f"**{spec.name}**" if spec.name == RECOMMENDED else spec.name,
+        spec.about,
         "metres" if spec.kind == "metric depth" else spec.kind,
         str(spec.input_size),
         f"{spec.parameters / 1e6:.3g} M",
@@ -48,10 +50,19 @@ def _licence(spec: ModelSpec) -> str:
     return terms if spec.licence == spec.terms else f"{spec.licence}: {terms} is to be accepted"
 
 
+def order() -> str:
+    """Return the order in which models are taken where none is named."""
+    names = ", ".join([*BY_ACCURACY, "then those of your own catalogue"])
+    return f"\n{fill(f'The order is {names}.', 120, break_long_words=False)}\n\n"
+
+
 def page(current: str) -> str:
-    """Return the page with the table as it is now."""
-    before, rest = current.split(BEGIN)
-    return before + BEGIN + text() + END + rest.split(END)[1]
+    """Return the page with what the catalogue says by now."""
+    for name, made in {"models": text(), "order": order()}.items():
+        begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+        before, rest = current.split(begin)
+        current = before + begin + made + end + rest.split(end)[1]
+    return current
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run
-from depthmap.catalog import CATALOG, EMBEDDED
+from depthmap.catalog import CATALOG, EMBEDDED, by_accuracy
 from depthmap.cli.machine import Machine, memory
 from depthmap.cli.recommending import Row, chosen, rows_of
 
@@ -46,13 +46,17 @@ def test_a_cached_model_is_measured_too(run: Run, mirror: Path) -> None:
 
 
 def test_the_most_accurate_that_is_quick_enough_is_chosen() -> None:
-    there = rows(
-        depthmap_tiny=EMBEDDED.work
-    )  # as quick as the machine on which work was measured: 1 s for DPT_Large
+    there = rows(depthmap_tiny=EMBEDDED.work)  # so DPT_Large takes a second
     assert chosen(there, 10.0).spec.name == "DepthAnythingV1_Large"
+    for within in (2.0, 1.0, 0.4, 0.03):
+        best, order = chosen(there, within), [spec.name for spec in by_accuracy(CATALOG)]
+        assert best.seconds <= within
+        better = {
+            row.spec.name: row for row in there if row.spec.name in order[: order.index(best.spec.name)]
+        }
+        assert all(row.seconds > within or not row.seconds for row in better.values())
     assert chosen(there, 2.0).spec.name == "DepthAnythingV1_Base"
-    assert chosen(there, 0.03).spec.name == "MiDaS_small"
-    assert chosen(there, 0.0001).spec.name == "MiDaS_small"  # nothing is: the quickest
+    assert chosen(there, 0.0001).spec.name == "MiDaS_small"  # none is: the quickest
 
 
 def test_no_model_of_metres_or_with_a_licence_to_accept_is_chosen_however_quick() -> None:

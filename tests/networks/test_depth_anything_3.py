@@ -201,6 +201,16 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one(official: Official) -> 
         assert relative_error(apart[0], apart[1]) > TOLERANCE
 
 
+def test_half_precision_is_kept_throughout() -> None:
+    module, x = filled("da3_small"), network_input(70, 98)
+    with torch.inference_mode():
+        expected = module(x)
+        ours = module.half()(x.half())
+    for output, reference in zip(ours, expected, strict=True):
+        assert output.dtype == torch.float16
+        assert relative_error(output.float(), reference) < 1e-2
+
+
 def test_tokens_are_rotated_by_where_they_lie_or_as_if_they_lay_at_one_place() -> None:
     apart, together = any_view._rotations(3, 5, 64, torch.empty(0))
     speeds = 100.0 ** -(torch.arange(16) / 16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,8 +20,6 @@ from ..store.names import FORMATS, TENSOR_FORMATS, slug_of
 
 if TYPE_CHECKING:
     from ..formats import Layout
-
-log = logging.getLogger("depthmap")
 
 
 class Shelf:
@@ -68,8 +65,10 @@ class Shelf:
         return next((known for place in self.places if (known := place.store.known(slug))), None)
 
     def sha256(self, spec: ModelSpec) -> str:
-        """Return the digest of a model's weights: the published one, else that of its cached file, else nothing."""
+        """Return the digest of a model's weights: the published one, its source's, or that of its cached file."""
         known = None if spec.sha256 else self.known(spec.slug)
+        if known and known.provenance.get("digest"):
+            return known.provenance.get("sha256", "")
         recorded = (
             [known.files[format] for format in TENSOR_FORMATS if format in known.files] if known else []
         )
@@ -190,8 +189,10 @@ def identify(
 
 def _guessed(layout: Layout, fitting: Sequence[str], catalog: Mapping[str, ModelSpec]) -> str:
     """Take a file for one of the first network, and say so: the depth of another would be wrong."""
+    import logging  # slow to import, and listings need none
+
     models = [spec.name for network in fitting for spec in catalog.values() if spec.network == network]
-    log.warning(
+    logging.getLogger("depthmap").warning(
         "%s: %s have the same tensors, and nothing says which of them this is. It is taken for the first. If it is "
         "another, import it with '--as MODEL'.",
         layout.path,

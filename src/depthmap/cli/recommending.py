@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..catalog import EMBEDDED, ModelSpec, by_accuracy
-from ..errors import DepthmapError
+from ..errors import DepthmapError, EngineUnavailable
 from .listing import by_group, marked, rough_size
 from .machine import Machine, this_machine
 from .output import count, seconds_text, size_text
@@ -154,10 +154,18 @@ def memory_of(spec: ModelSpec) -> int:
 
 
 def chosen(rows: Sequence[Row], within: float) -> Row:
-    """Return the most accurate model that is quick enough and fits, of those that may be chosen unasked."""
+    """Return the most accurate model that is quick enough and fits, of those that may be chosen unasked.
+
+    Raises
+    ------
+    EngineUnavailable
+        When none could be tried, so nothing is known of this machine.
+    """
     by_slug = {row.spec.slug: row for row in rows}
     order = [*by_accuracy({row.spec.slug: row.spec for row in rows}), EMBEDDED]
     able = [row for spec in order if (row := by_slug.get(spec.slug)) and row.fits and row.seconds]
+    if not able:
+        raise EngineUnavailable("No model could be tried", "", "Run 'depthmap doctor' to see why.")
     return next((row for row in able if row.seconds <= within), min(able, key=lambda row: row.seconds))
 
 

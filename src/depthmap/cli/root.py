@@ -37,7 +37,7 @@ def cli() -> None:
 
     \b
     depthmap predict photo.jpg                    depth maps of a picture
-    depthmap models download --model DPT_Large    the most accurate of MiDaS
+    depthmap models download --model DPT_Large    the most accurate of MiDaS v3.0
     depthmap batch photos -o depth                many pictures
 
     A small model ships in the package, so it works offline from the first
