@@ -87,7 +87,11 @@ def test_every_network_takes_sizes_beside_its_own_with_every_engine(
             assert max(seen[0]) == size
 
 
-@pytest.mark.parametrize("spec", CATALOG.values(), ids=lambda spec: spec.name)
+RESIZABLE = [spec for spec in CATALOG.values() if not spec.family.fixed]
+FIXED = [spec for spec in CATALOG.values() if spec.family.fixed]
+
+
+@pytest.mark.parametrize("spec", RESIZABLE, ids=lambda spec: spec.name)
 @given(width=st.integers(1, 5000), height=st.integers(1, 5000), size=st.integers(*SIZES))
 def test_the_longer_side_is_the_nearest_multiple_and_the_aspect_is_kept(
     spec: depthmap.ModelSpec, width: int, height: int, size: int
@@ -101,6 +105,19 @@ def test_the_longer_side_is_the_nearest_multiple_and_the_aspect_is_kept(
     for side, whole in zip(sides, (width, height), strict=True):
         assert abs(side - whole * longer / max(width, height)) <= multiple
         assert side >= multiple
+
+
+@pytest.mark.parametrize("spec", FIXED, ids=lambda spec: spec.name)
+@given(width=st.integers(1, 5000), height=st.integers(1, 5000), size=st.integers(*SIZES))
+def test_a_network_of_one_size_takes_its_own_and_refuses_every_other(
+    spec: depthmap.ModelSpec, width: int, height: int, size: int
+) -> None:
+    own = spec.input_size
+    for same in (None, own):
+        assert transforms.network_size(width, height, transforms.at_size(spec, same)) == (own, own)
+    if size != own:
+        with pytest.raises(UsageError, match=f"{spec.name} sees every picture as a square of {own} pixels"):
+            transforms.at_size(spec, size)
 
 
 def test_without_a_size_a_map_is_bit_for_bit_what_the_network_s_own_rule_gives(picture: np.ndarray) -> None:
