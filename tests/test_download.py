@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from depthmap.download import download, sources
+from depthmap.download import Partial, download, sources
 from depthmap.errors import DigestMismatch, DownloadError, NetworkTimeout
 from support import FileServer
 
@@ -192,3 +192,22 @@ def test_when_all_fail_each_is_named(tmp_path: Path) -> None:
         download([first, second], tmp_path / "x", 1, SHA, 5)
     assert f"{first}: the server answered 404" in str(caught.value)
     assert f"{second}: the server answered 403" in str(caught.value)
+
+
+def test_a_partial_file_of_another_file_gives_nothing_to_a_new_one(tmp_path: Path) -> None:
+    begun = Partial(tmp_path / "x", len(DATA), SHA)
+    begun.put(0, DATA[: 1 << 20])
+    begun.came_from("http://127.0.0.1:9/model.pt", '"a"')
+    begun.close()
+    other = Partial(tmp_path / "x", len(DATA), 64 * "0")
+    assert (other.done, other.origins) == (0, {})
+    other.close()
+
+
+def test_a_mirror_has_files_of_the_hub_in_the_folders_of_their_repository() -> None:
+    url = "https://huggingface.co/owner/name/resolve/main/model.safetensors"
+    assert sources(url, "model.safetensors", ["file:///m/"]) == [
+        "file:///m/owner/name/resolve/main/model.safetensors",
+        "file:///m/owner/name/model.safetensors",
+        url,
+    ]

@@ -22,11 +22,12 @@ from support import PHOTO, save_checkpoint
 
 OFFICIAL = 1e-4
 SLOW = pytest.mark.slow
+LONG = (SLOW, pytest.mark.timeout(1800))
 IMPORTED = [
     "dpt_swin2_tiny_256",
-    pytest.param("dpt_beit_base_384", marks=SLOW),
-    pytest.param("dpt_swin2_large_384", marks=SLOW),
-    pytest.param("dpt_beit_large_512", marks=SLOW),
+    pytest.param("dpt_beit_base_384", marks=LONG),
+    pytest.param("dpt_swin2_large_384", marks=LONG),
+    pytest.param("dpt_beit_large_512", marks=LONG),
 ]
 """LeViT is not here: what its synthetic checkpoint gives is rounding, magnified. See the test of its own below."""
 

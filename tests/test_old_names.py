@@ -52,7 +52,7 @@ def test_cache_info_has_its_keys(manager: ModelManager) -> None:
     assert info["formats"] == {"pt": 1, "h5": 1, "pkl": 1}
     assert info["total_files"] == 3
     model = info["models"]["my_custom_model"]
-    assert set(model) == {"formats", "total_size_mb", "last_modified"}
+    assert set(model) == {"formats", "total_size_mb", "last_modified", "source_sha256", "digest"}
     assert set(model["formats"]["pt"]) == {"size_mb", "path", "last_modified"}
     path = Path(model["formats"]["pt"]["path"])
     assert path == manager.cache_dir / "midas_my_custom_model.pt"

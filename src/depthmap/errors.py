@@ -18,7 +18,9 @@
     │   └── ExportError               the target of an export or of an output cannot be written
     ├── DownloadError
     │   ├── NetworkTimeout            "Network timeout"
-    │   ├── DigestMismatch            the bytes are not the published ones
+    │   ├── DigestMismatch            the bytes are not the published ones, or those that the model is held to
+    │   ├── Unverified                nothing tells beforehand what the bytes must be
+    │   ├── AccessDenied              the source gives the file only to those who accepted its terms
     │   └── Cancelled                 somebody ended it; it can go on from where it was
     ├── EngineUnavailable             an engine that is not installed, or does not run the model as torch does
     ├── MissingExtra                  a package is missing that an extra of depthmap installs
@@ -153,7 +155,15 @@ class NetworkTimeout(DownloadError):
 
 
 class DigestMismatch(DownloadError):
-    """The bytes that came are not the published ones."""
+    """The bytes that came, or that the source offers, are not the published ones, or not those of the first time."""
+
+
+class Unverified(DownloadError):
+    """Neither the catalogue nor the source states the file's SHA-256, and nobody allowed a download without it."""
+
+
+class AccessDenied(DownloadError):
+    """The source gives the file only to those who accepted its terms, and show so by a token."""
 
 
 class Cancelled(DownloadError):

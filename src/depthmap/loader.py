@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from . import formats
 from .cache import ModelCache, Shelf, consent
 from .cache.check import known_layout, set_aside, stamp_of, whole
-from .cache.fetch import download_published, fetch
+from .cache.fetch import fetch
+from .cache.source import download_to
 from .catalog import EMBEDDED, ModelSpec, by_accuracy
 from .download import Progress
 from .engines import TORCH_EXTRA
@@ -27,7 +28,6 @@ from .formats.mapping import is_remote, map_tensors
 from .formats.readahead import read_ahead
 from .formats.tensors import Layout
 from .settings import Settings
-from .store.commit import require_space
 from .store.digest import sha256_of
 from .store.names import TENSOR_FORMATS
 
@@ -267,7 +267,5 @@ def _passing(
     """Download to a temporary file, which is gone as soon as it is mapped."""
     consent.require(cache.shelf, spec, noted=False)
     with tempfile.TemporaryDirectory(prefix="depthmap-", ignore_cleanup_errors=True) as directory:
-        require_space(Path(directory), spec.bytes)
-        path = Path(directory) / spec.path.rsplit("/", 1)[-1]
-        download_published(cache.shelf, spec, path, progress)
+        path = download_to(cache.shelf, spec, Path(directory), progress)
         return use(spec, Weights(path, "pt")), "download", path

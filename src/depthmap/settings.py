@@ -51,6 +51,8 @@ class Settings:
     model: str = ""
     mirrors: tuple[str, ...] = ()
     offline: bool = False
+    allow_unverified: bool = False
+    """Whether a model is downloaded of which nothing states the SHA-256."""
     timeout: float = 30.0
     retries: int = 4
     """Rounds over the sources of a download, after the first, that may fail in a row."""
@@ -157,6 +159,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "DEPTHMAP_MODEL": ("model", str),
     "DEPTHMAP_MIRRORS": ("mirrors", _urls),
     "DEPTHMAP_OFFLINE": ("offline", _flag),
+    "DEPTHMAP_ALLOW_UNVERIFIED": ("allow_unverified", _flag),
     "DEPTHMAP_TIMEOUT": ("timeout", _seconds),
     "DEPTHMAP_RETRIES": ("retries", _count),
     "DEPTHMAP_CACHE_MAX_SIZE": ("max_size", parse_size),

@@ -85,7 +85,10 @@ def test_the_report_has_the_fields_that_users_know(cache: ModelCache) -> None:
     cache.download("small")
     info, stats = cache.info(), cache.stats()
     assert set(info) == {"cache_dir", "models", "total_size_mb", "total_files", "formats"}
-    assert set(info["models"]["small"]) == {"formats", "total_size_mb", "last_modified"}
+    assert set(info["models"]["small"]) == {
+        "formats", "total_size_mb", "last_modified", "source_sha256", "digest",
+    }  # fmt: skip
+    assert info["models"]["small"]["digest"] == "published"
     assert set(info["models"]["small"]["formats"]["pt"]) == {"size_mb", "path", "last_modified"}
     assert info["formats"] == {"pt": 1, "h5": 1, "pkl": 1}
     assert info["total_files"] == 3

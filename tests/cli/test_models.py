@@ -88,7 +88,8 @@ def test_info_has_the_keys_that_users_know(run: Run, mine: str) -> None:
     info = run("models", "info", "--json").document
     assert set(info) == {"cache_dir", "models", "total_size_mb", "total_files", "formats", "stats"}
     assert info["formats"] == {"pt": 1, "h5": 1, "pkl": 1}
-    assert set(info["models"]["mine"]) == {"formats", "total_size_mb", "last_modified"}
+    keys = {"formats", "total_size_mb", "last_modified", "source_sha256", "digest"}
+    assert set(info["models"]["mine"]) == keys
     detailed = run("models", "info", "--detailed", "--json").document["models"]["mine"]
     assert detailed["network"] == "depthmap_tiny"
     assert detailed["provenance"]["how"] == "imported"

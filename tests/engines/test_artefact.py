@@ -18,7 +18,7 @@ from depthmap.catalog import CATALOG, EMBEDDED
 from depthmap.engines import ENGINES
 from depthmap.engines.artefact import GRAPHS, bind, graph_of, properties_of, weights_id
 from depthmap.errors import UnrecognisedFile
-from depthmap.families import FAMILIES
+from depthmap.families import FAMILIES, family_of
 from depthmap.networks import midas31
 from depthmap.store import digest_file
 
@@ -34,9 +34,11 @@ def test_a_graph_reads_the_tensors_that_the_network_reads_and_no_others(network:
     graph = onnx.load_from_string(graph_of(network)).graph
     made = {output for node in graph.node for output in node.output}
     constants = {constant.name for constant in graph.initializer}
-    read = {name for node in graph.node for name in node.input if name} - made - constants - {"picture"}
+    inputs = family_of(network).inputs
+    read = {name for node in graph.node for name in node.input if name} - made - constants - set(inputs)
     assert read == {n for n in networks.expected_shapes(network) if not n.endswith("num_batches_tracked")}
-    assert [value.name for value in graph.input] == ["picture"]
+    assert [value.name for value in graph.input] == list(inputs)
+    assert [value.name for value in graph.output] == list(family_of(network).outputs)
     assert sum(len(constant.raw_data) for constant in graph.initializer) < 100_000, "it has weights"
 
 

@@ -72,6 +72,7 @@ def test_the_result_is_that_of_the_convolution_whatever_the_size_and_the_number_
     "graph",
     [
         pytest.param(model(*WIDE, scale=16), id="features of which the tiles may be no whole number"),
+        pytest.param(model(*WIDE, scale=7), id="features of which patches of 14 pixels have two"),
         pytest.param(model(64, 256), id="few outputs"),
         pytest.param(model(256, 128), id="few inputs"),
         pytest.param(model(*WIDE, stride=2), id="a stride"),
@@ -81,3 +82,11 @@ def test_the_result_is_that_of_the_convolution_whatever_the_size_and_the_number_
 )
 def test_other_convolutions_stay_as_they_are(graph: openvino.Model) -> None:
     assert kinds(rewritten(graph)) == kinds(graph)
+
+
+def test_a_network_that_takes_a_number_beside_the_picture_is_rewritten_too() -> None:
+    plain = model(*WIDE)
+    number = ops.parameter([-1], openvino.Type.f32)
+    product = ops.multiply(plain.outputs[0], ops.reshape(number, [-1, 1, 1, 1], special_zero=False))
+    with_number = openvino.Model([product], [*plain.get_parameters(), number])
+    assert kinds(rewritten(with_number))["MatMul"] == 2

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from depthmap.formats import safetensors
+from depthmap.formats.arrays import map_arrays
 from depthmap.store import Manifest
 from support import flip, sha256
 
@@ -23,6 +25,8 @@ _COPIED = (".partial", ".locks", ".used")
 class Place:
     """A directory with a model "Small" that a file:// mirror serves, and another checkpoint, B.
 
+    "Foreign" is the same network as Small's, as somebody else publishes it: it has to be converted.
+
     `reset` brings ``run`` into a known state: ``run/cache`` and an empty ``run/out``. What the shim watches is ``run``.
     """
 
@@ -33,10 +37,12 @@ class Place:
         self.cache, self.out = self.run_root / "cache", self.run_root / "out"
         self.mirror, self.catalog, self.templates = root / "mirror", root / "catalog.json", root / "templates"
         self.a, self.b = self.mirror / "v1" / "small.pt", root / "b.pt"
+        self.foreign = self.mirror / "v1" / "foreign.safetensors"
         self.a.parent.mkdir(parents=True)
         self.templates.mkdir()
         shutil.copyfile(checkpoint, self.a)
         _write_other(checkpoint, self.b)
+        write_foreign(checkpoint, self.foreign)
         self._write_catalog()
         self.fingerprints = {
             self.run("tensors_of", path=str(path)).done(): name
@@ -58,10 +64,23 @@ class Place:
             "mean": [0.5, 0.5, 0.5],
             "std": [0.5, 0.5, 0.5],
         }
-        self.catalog.write_text(json.dumps({"models": [entry]}))
+        foreign = {
+            "name": "Foreign",
+            "path": "v1/foreign.safetensors",
+            "hub_names": [],
+            "bytes": self.foreign.stat().st_size,
+            "sha256": sha256(self.foreign),
+        }
+        self.catalog.write_text(json.dumps({"models": [entry, {**entry, **foreign}]}))
 
-    def environment(self, mirror: str | None = None) -> dict[str, str]:
-        """Return the settings of a child; ``mirror`` is an HTTP server that is to be asked, or "": nobody is."""
+    def environment(self, mirror: str | None = None, catalog: Path | None = None) -> dict[str, str]:
+        """Return the settings of a child; ``mirror`` is an HTTP server that is to be asked, or "": nobody is.
+
+        With another ``catalog``, the servers are asked that it names.
+        """
+        if catalog:
+            asking = {"DEPTHMAP_CATALOG": str(catalog), "DEPTHMAP_MIRRORS": "", "DEPTHMAP_OFFLINE": "0"}
+            return self.environment() | asking
         return {
             "HOME": str(self.root / "home"),
             "TORCH_HOME": str(self.hub),
@@ -73,10 +92,16 @@ class Place:
         }
 
     def run(
-        self, operation: str, *, mirror: str | None = None, cache: Path | None = None, **arguments: Any
+        self,
+        operation: str,
+        *,
+        mirror: str | None = None,
+        cache: Path | None = None,
+        catalog: Path | None = None,
+        **arguments: Any,
     ) -> Outcome:
         """Run an operation in a child; see `ForkServer.run`. ``cache`` is another cache directory."""
-        environment = self.environment(mirror)
+        environment = self.environment(mirror, catalog)
         if cache:
             environment["DEPTHMAP_CACHE_DIR"] = str(cache)
         return self.forks.run(operation, environment, **arguments)
@@ -127,6 +152,12 @@ def _write_other(checkpoint: Path, path: Path) -> None:
     import torch
 
     torch.save({name: tensor + 1 for name, tensor in torch.load(checkpoint).items()}, path)
+
+
+def write_foreign(checkpoint: Path, path: Path) -> None:
+    """Write a checkpoint as others do who call the network ``model`` in a module of theirs."""
+    tensors = {f"model.{name}": array for name, array in map_arrays(checkpoint).items()}
+    safetensors.save(tensors, path)
 
 
 def _clone(source: Path, target: Path) -> None:

@@ -64,6 +64,7 @@ SCENARIOS = [
         {},
         {"small": {"h5": "A"}},
     ),
+    Scenario("download of another form", "empty", "download", {"name": "foreign"}, {}, {"foreign": BOTH}),
     Scenario("resume", "half", "download", {"name": "small"}, {}, SMALL),
     Scenario("conversion", "pt only", "download", {"name": "small"}, {"small": {"pt": "A"}}, SMALL),
     Scenario(

@@ -207,6 +207,7 @@ class Request:
     path: str
     range: str
     if_range: str
+    authorization: str = ""
     status: int = 0
     sent: int = 0
 
@@ -342,7 +343,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         asked = Request(
-            self.command, self.path, self.headers.get("Range", ""), self.headers.get("If-Range", "")
+            self.command,
+            self.path,
+            *(self.headers.get(name, "") for name in ("Range", "If-Range", "Authorization")),
         )
         self.server.note(asked)
         hops, path = _hops(self.path)

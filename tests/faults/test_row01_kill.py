@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from depthmap.store import Manifest
+from hub import Hub
 from support import FileServer
 
 from .ledger import Ledger
@@ -77,3 +81,29 @@ def test_killed_while_a_server_gives_the_file(
             asked = len(web.requests)
             check.again(mirror=web.url)
             assert not had or len(web.requests) == asked, "what was whole was fetched again"
+
+
+def test_killed_while_a_hub_states_and_gives_a_file_of_another_form(
+    place: Place, ledger: Ledger, full: bool, tmp_path: Path
+) -> None:
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == "download")
+    check = Check(place, scenario)
+    hub = Hub(tmp_path, place.foreign, place.foreign.name)
+    catalog = hub.write_catalog(tmp_path / "catalog.json")
+    try:
+        place.reset(scenario.state)
+        scenario.run(place, orders=place.orders("count"), catalog=catalog).done()
+        points = boundaries(events(place.log), True)
+        for n in spread(points, 30) if full else [points[2], points[len(points) // 2], points[-9]]:
+            with ledger.injection(1, f"download from a hub, kill at {n}"):
+                kill(place, scenario, "kill", n, catalog=catalog)
+                check.sound(load=n % 2 == 1)
+                whole = check.contents().get("small", {}).keys() == scenario.after["small"].keys()
+                asked = len(hub.requests)
+                check.again(catalog=catalog)
+                assert not whole or len(hub.requests) == asked, "what was whole was asked for again"
+                manifest = Manifest.load(place.cache / "midas_small.pkl")
+                assert manifest.provenance["sha256"] == hub.sha256
+                assert manifest.provenance["digest"] == "stated by the source"
+    finally:
+        hub.stop()

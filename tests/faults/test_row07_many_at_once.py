@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from hub import Hub
 from support import sha256
 
 from .ledger import Ledger
+from .places import write_foreign
 from .servers import Fault, HostileServer
 
 # Each process says "ready", waits until all are, then lets its threads go at the same moment.
@@ -115,6 +117,27 @@ def test_many_loads_on_an_empty_cache_are_one_get(
         assert [(r.method, r.range, r.sent) for r in server.requests] == [
             ("GET", "", tiny_checkpoint.stat().st_size)
         ]
+
+
+def test_many_loads_of_a_model_without_a_digest_ask_the_hub_once(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ledger: Ledger,
+    count: tuple[int, int],
+) -> None:
+    source = tmp_path / "model.safetensors"
+    write_foreign(tiny_checkpoint, source)
+    hub = Hub(tmp_path, source, source.name)
+    monkeypatch.setenv("DEPTHMAP_CATALOG", str(hub.write_catalog(tmp_path / "catalog.json")))
+    monkeypatch.setenv("DEPTHMAP_OFFLINE", "0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    try:
+        all_load(tiny_checkpoint, ledger, "no digest", count)
+        with ledger.injection(7, "one question, one GET"):
+            assert (hub.heads(), hub.cdn.sent) == (1, hub.size)
+    finally:
+        hub.stop()
 
 
 def test_many_loads_after_the_lock_s_holder_was_killed_fetch_only_the_rest(

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from depthmap import formats
 from depthmap.cache import ModelCache
+from depthmap.formats.arrays import map_arrays
 from depthmap.settings import Settings
+from hub import REPOSITORY, Hub
 from support import flip, rot, sha256
 
 from .conftest import MODEL, WebServer, is_failure
@@ -87,3 +90,24 @@ def test_a_published_model_is_downloaded_from_another_depthmap(
     )
     files = ModelCache(settings=mine).download("Small")
     assert sha256(files["pt"]) == sha256(tiny_checkpoint)
+
+
+def test_a_server_gives_a_source_s_file_under_its_path_only_as_long_as_it_has_those_bytes(
+    start: Callable[..., WebServer], settings: Settings, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "model.safetensors"
+    tensors = {f"model.{name}": array for name, array in map_arrays(tiny_checkpoint).items()}
+    formats.get("safetensors").save(tensors, other)
+    for source in (tiny_checkpoint, other):
+        folder = tmp_path / source.suffix
+        folder.mkdir()
+        hub = Hub(folder, source, f"model{source.suffix}")
+        catalog = hub.write_catalog(folder / "catalog.json")
+        own = replace(settings, cache_dir=folder / "cache", catalog=catalog, offline=False)
+        ModelCache(settings=own).download("Small", ["pt"])
+        hub.stop()
+        server = start(own)
+        reply = server.client.get(f"/api/models/files/{REPOSITORY}/resolve/main/{hub.name}")
+        assert reply.status_code == (200 if source == tiny_checkpoint else 404)
+        shown = server.client.get("/api/models/cache/info").json()["models"]["small"]
+        assert (shown["source_sha256"], shown["digest"]) == (hub.sha256, "stated by the source")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import re
@@ -14,7 +15,8 @@ from typing import NamedTuple
 from .. import formats
 from ..catalog import ModelSpec
 from ..checkpoints import huggingface, require_fit
-from ..errors import CacheError, FileError, ModelFileCorrupted
+from ..download import hub
+from ..errors import CacheError, FileError, ModelFileCorrupted, UnrecognisedFile
 from ..store import Digest, Manifest, digest_file
 from ..store.commit import require_space
 from ..store.copying import link_or_copy
@@ -22,15 +24,15 @@ from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
 from .budget import make_room, size_of
 from .check import check, whole_files
+from .checkpoint import read
+from .digests import known
 from .fetch import provenance
+from .record import CONVERTED, STATED, Known
 from .shelf import Shelf
+from .source import is_kept
 
 log = logging.getLogger("depthmap")
 _HUGGING_FACE = "https://huggingface.co/"
-_OFFICIAL = re.compile(
-    _HUGGING_FACE + r"(?:(?P<kind>spaces|datasets)/)?(?P<repo>[^/]+/[^/]+)/resolve/[^/]+/(?P<file>.+)"
-)
-"""A file of a repository there."""
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _Take = Callable[[Shelf, ModelSpec, Path, bool], str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -67,10 +69,11 @@ def _user_cache() -> Path:
 def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
     """Take a model that is on this machine already into the cache.
 
-    A published checkpoint that torch.hub or Hugging Face's tools have downloaded becomes the ``.pt``, hard-linked or
-    copied; its SHA-256 must be the published one. Where there is none, and the model has no whole file, transformers'
-    file in Hugging Face's cache becomes the ``.h5``: the tensors are renamed, and that file's SHA-256 must be the one
-    by which that cache names it. What does not hold is passed over, with a warning.
+    A checkpoint of torch.hub becomes the ``.pt``, hard-linked or copied; its SHA-256 must be the published one. So does
+    the file that a source on Hugging Face's hub has, out of the cache of its tools, converted where it must be; its
+    SHA-256 must be the one that the model is held to, else the one by which that cache names it. Where there is none,
+    and the model has no whole file, its file under transformers' names becomes the ``.h5``: the tensors are renamed,
+    and the name in that cache counts again. What does not hold is passed over, with a warning.
 
     Raises
     ------
@@ -92,24 +95,29 @@ def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
 
 def _candidates(spec: ModelSpec) -> Iterator[tuple[Path, tuple[str, ...], _Take]]:
     """Yield files that may be the model, the formats that would make them superfluous, and how each is taken."""
-    official = _OFFICIAL.fullmatch(spec.url)
-    published = [hub_directory() / name for name in spec.hub_names]
-    published += (
-        _in_snapshots(official["kind"] or "models", official["repo"], official["file"]) if official else []
-    )
-    for path in published if spec.sha256 else ():
+    for path in [hub_directory() / name for name in spec.hub_names] if spec.sha256 else ():
         if (size := size_of(path)) and spec.bytes in (size, 0):
             yield path, ("pt",), _take_published
+    for path in _snapshots(*hub.place(spec.url)) if hub.is_hub(spec.url) else ():
+        yield path, ("pt",), _take_source
     for name in _FILES if spec.hf_repo else ():
-        for path in _in_snapshots("models", spec.hf_repo, name):
+        for path in _snapshots(spec.hf_repo, name):
             yield path, TENSOR_FORMATS, _take_converted
 
 
-def _in_snapshots(kind: str, repo: str, file: str) -> list[Path]:
-    """Return where Hugging Face's cache has a file of a repository, each different one once."""
-    folder = hugging_face_directory() / f"{kind}--{repo.replace('/', '--')}" / "snapshots"
-    blobs = {os.path.realpath(path): path for path in sorted(folder.glob(f"*/{file}"))}
-    return [path for blob, path in blobs.items() if size_of(Path(blob))]
+def is_adoptable(spec: ModelSpec) -> bool:
+    """Tell whether another tool may have a model's file."""
+    return bool(spec.hub_names or spec.hf_repo or (hub.is_hub(spec.url) and hub.place(spec.url)[0]))
+
+
+def _snapshots(repository: str, name: str) -> Iterator[Path]:
+    """Yield the files of that name in Hugging Face's cache, each blob once."""
+    whole = repository if repository.startswith(hub.KINDS) else f"models/{repository}"
+    folder = hugging_face_directory() / whole.replace("/", "--") / "snapshots"
+    blobs = {os.path.realpath(path): path for path in sorted(folder.glob(f"*/{glob.escape(name)}"))}
+    for blob, path in blobs.items():
+        if size_of(Path(blob)):
+            yield path
 
 
 def _is_whole(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str], dry_run: bool) -> bool:
@@ -145,6 +153,52 @@ def _published(spec: ModelSpec, path: Path) -> Digest:
             "its SHA-256 is not the published one", path, "Remove it; what downloaded it will do so again."
         )
     return digest
+
+
+def _take_source(shelf: Shelf, spec: ModelSpec, source: Path, dry_run: bool) -> str:
+    digest = digest_file(source)
+    wanted = _vouched(shelf, spec, source, digest)
+    checkpoint = read(source, spec.network)
+    if dry_run:
+        return ""
+    make_room(shelf, spec, digest.size)
+    require_space(shelf.store.root, digest.size)
+    kept = is_kept(checkpoint)
+    origin = provenance(spec.url, digest.sha256, "adopted" + ("" if kept else CONVERTED))
+    origin |= wanted.provenance | checkpoint.origin
+    with shelf.store.staging(spec.slug, "pt") as staged:
+        how = "converted"
+        if kept:
+            how = link_or_copy(source, staged)
+            _require(digest_file(staged), digest.sha256, source)  # of the bytes that the cache will have
+        else:
+            checkpoint.save("pt", staged, spec.as_metadata())
+        shelf.store.add(_manifest(shelf, spec, origin), spec.slug, "pt", staged)
+    return how
+
+
+def _vouched(shelf: Shelf, spec: ModelSpec, source: Path, digest: Digest) -> Known:
+    """Return what vouches for the source's file out of Hugging Face's cache: our record, else the name of its blob."""
+    if held := known(shelf, spec):
+        _require(digest, held.sha256, source)
+        return held
+    named = Path(os.path.realpath(source)).name
+    if not _SHA256.fullmatch(named):
+        raise UnrecognisedFile(
+            "nothing records its SHA-256", source, f"Run 'depthmap models download --model {spec.name}'."
+        )
+    _require(digest, named, source)
+    commit = source.parts[len(hugging_face_directory().parts) + 2]
+    return Known(digest.sha256, digest.size, STATED, commit)
+
+
+def _require(digest: Digest, sha256: str, source: Path) -> None:
+    if digest.sha256 != sha256:
+        raise ModelFileCorrupted(
+            f"its SHA-256 is not the expected {sha256[:16]}…",
+            source,
+            "Remove it; Hugging Face's tools will download it again.",
+        )
 
 
 def _take_converted(shelf: Shelf, spec: ModelSpec, source: Path, dry_run: bool) -> str:

@@ -10,13 +10,15 @@ from typing import NamedTuple
 from ..catalog import ModelSpec
 from ..errors import BudgetExceeded, CacheBusy
 from ..store.digest import LEAF
+from .record import of_provenance
 from .shelf import Shelf
 
 
 class Held(NamedTuple):
     """What one model takes in the directory that is written.
 
-    ``files`` are sizes by device and inode, so that a file that two names share can be told.
+    ``files`` are sizes by device and inode, so that a file that two names share can be told. ``kept`` are those that an
+    eviction leaves: the record of a digest that nobody publishes, to which the model is held when it comes again.
     """
 
     slug: str
@@ -24,6 +26,7 @@ class Held(NamedTuple):
     last_used: float
     pinned: bool
     in_use: bool
+    kept: dict[tuple[int, int], int]
 
 
 def size_of(path: Path) -> int:
@@ -67,7 +70,9 @@ def held(shelf: Shelf, without: Collection[str] = ()) -> list[Held]:
         manifest = shelf.store.known(slug) if "pkl" in paths else None
         in_use = any(is_mapped(path) for format, path in paths.items() if format != "pkl")
         pinned = bool(manifest and manifest.pinned)
-        found.append(Held(slug, _files(paths), _last_used(shelf, slug, paths), pinned, in_use))
+        record = {"pkl": paths["pkl"]} if manifest and of_provenance(manifest.provenance) else {}
+        used = _last_used(shelf, slug, paths)
+        found.append(Held(slug, _files(paths), used, pinned, in_use, _files(record)))
     return sorted(found, key=lambda model: model.last_used)
 
 
@@ -99,11 +104,11 @@ def _evict(
     for model in list(left.values()):
         if bytes_of(left.values()) <= max_bytes:
             break
-        if model.pinned or model.in_use or model.slug == spare:
+        if model.pinned or model.in_use or model.slug == spare or model.files == model.kept:
             continue
-        if not dry_run and not _remove(shelf, model.slug):
+        if not dry_run and not _remove(shelf, model):
             continue
-        del left[model.slug]
+        left[model.slug] = model._replace(files=model.kept)
         gone.append(model.slug)
     return gone, bytes_of(left.values())
 
@@ -113,11 +118,11 @@ def bytes_of(models: Iterable[Held]) -> int:
     return _union(model.files for model in models)
 
 
-def _remove(shelf: Shelf, slug: str) -> bool:
+def _remove(shelf: Shelf, model: Held) -> bool:
     """Remove a model's files, unless somebody is writing them."""
     try:
-        with shelf.store.lock_to_free(slug, timeout=0.1):
-            shelf.store.remove(slug)
+        with shelf.store.lock_to_free(model.slug, timeout=0.1):
+            shelf.store.remove(model.slug, but=("pkl",) if model.kept else ())
     except CacheBusy:
         return False
     return True

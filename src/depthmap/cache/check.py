@@ -14,6 +14,7 @@ from ..formats.tensors import Layout, placed
 from ..store import FileRecord, Manifest, Stamp, digest_file
 from ..store.commit import is_file, reading
 from ..store.names import TENSOR_FORMATS
+from .digests import of_pt
 from .remembered import is_remembered, remember
 from .shelf import Shelf
 
@@ -91,9 +92,10 @@ def _vouch(shelf: Shelf, spec: ModelSpec, format: str, path: Path) -> None:
         )
     stamp = Stamp.of(path)
     digest = digest_file(path)
-    published = format == "pt" and spec.sha256
-    if published and digest.sha256 != spec.sha256:
-        raise ModelFileCorrupted("its SHA-256 is not the published one", path, _REMEDY.format(name=spec.name))
+    published = of_pt(shelf, spec) if format == "pt" else ""
+    if published and digest.sha256 != published:
+        whose = "published one" if spec.sha256 else "one that it had when it was downloaded"
+        raise ModelFileCorrupted(f"its SHA-256 is not the {whose}", path, _REMEDY.format(name=spec.name))
     mapped = bool(published) or formats.get(format).scan(path).mapped
     if not published:
         log.warning("%s has no record in the cache: it is used as it is, and verified from now on", path)
@@ -143,9 +145,9 @@ def stamp_of(shelf: Shelf, spec: ModelSpec, format: str) -> Stamp | None:
     return None
 
 
-def first_whole(shelf: Shelf, spec: ModelSpec) -> tuple[str, Path] | None:
+def first_whole(shelf: Shelf, spec: ModelSpec, *, every_byte: bool = False) -> tuple[str, Path] | None:
     """Return the format and path of the first whole file, in the order of priority; damaged ones are set aside."""
-    always = shelf.settings.verify == "always"
+    always = every_byte or shelf.settings.verify == "always"
     for place in shelf.places:
         for format in TENSOR_FORMATS:
             if path := whole(place, spec, format, every_byte=always):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,17 +13,20 @@ from typing import Any
 from .. import formats
 from ..catalog import ModelSpec
 from ..checkpoints import without_indices
-from ..download import Partial, Progress, allowed, complete, download, sources
-from ..errors import CacheError, Cancelled, DownloadError, ModelUnavailable, UsageError
+from ..download import Partial, Progress, complete
+from ..errors import CacheError, UsageError
 from ..store import Digest, Manifest
 from ..store.commit import free_space, require_space
 from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
 from . import consent
-from .budget import make_room
+from .budget import make_room, size_of
 from .check import whole_files
+from .digests import is_pt, known, of_pt
 from .mending import salvage
+from .record import CONVERTED, Known
 from .shelf import Shelf
+from .source import is_kept, looked_into, order, source_urls, told
 
 _LONGEST_WAIT = 3600.0
 """Seconds for another process to end its download of the same model."""
@@ -34,11 +38,14 @@ def fetch(
     wanted: Sequence[str] = TENSOR_FORMATS,
     progress: Progress | None = None,
     cancel: Event | None = None,
+    *,
+    allow_unverified: bool = False,
 ) -> dict[str, Path]:
     """See to it that a model is cached in the ``wanted`` formats; return {format: path}.
 
     What is there and whole is not fetched again; a format is made from a sibling where that gives the same bytes.
     While another process fetches the same model, this one waits, with progress, and takes what that one made.
+    ``allow_unverified`` does what the setting does: a file is taken of which nothing states the digest.
 
     Raises
     ------
@@ -46,6 +53,10 @@ def fetch(
         When there is no source, or the network may not be used.
     LicenceNotAccepted
         When the model's licence is to be accepted before a download.
+    Unverified
+        When nothing states the digest, and that is not allowed.
+    UnrecognisedFile, ModelFileCorrupted, UnsafeFile
+        When what came is no checkpoint of the model's network.
     DownloadError, InsufficientDiskSpace, BudgetExceeded, CacheNotWritable
         As they come.
     """
@@ -60,13 +71,23 @@ def fetch(
     with _alone(shelf, spec, progress):
         found = whole_files(shelf, spec, wanted)
         missing = [name for name in wanted if name not in found]
-        make_room(shelf, spec, spec.bytes * len(missing))
-        if "pt" in missing or (missing and not whole_files(shelf, spec, ("pt",))):
-            found |= _download(shelf, spec, missing, progress, cancel)
+        sibling = _sibling(shelf, spec, missing)
+        if missing and sibling is None:
+            found |= _download(shelf, spec, missing, progress, cancel, allow_unverified=allow_unverified)
+        elif sibling:
+            make_room(shelf, spec, sibling.stat().st_size * len(missing))
         for name in [name for name in missing if name not in found]:
-            found[name] = convert(shelf, spec, shelf.cached(spec.slug)["pt"], name, progress)
+            found[name] = convert(shelf, spec, sibling or found["pt"], name, progress)
         sweep(shelf, spec)
     return {name: found[name] for name in wanted}
+
+
+def _sibling(shelf: Shelf, spec: ModelSpec, missing: Sequence[str]) -> Path | None:
+    """Return a whole file from which the missing ones can be made; a ``.pt`` that is published is made of nothing."""
+    if not missing or ("pt" in missing and of_pt(shelf, spec)):
+        return None
+    whole = whole_files(shelf, spec)
+    return whole.get("pt") or whole.get("h5")
 
 
 def _known_formats(wanted: Sequence[str]) -> None:
@@ -80,9 +101,8 @@ def _alone(shelf: Shelf, spec: ModelSpec, progress: Progress | None) -> Abstract
 
     def waiting() -> None:
         if progress:
-            progress(
-                f"Waiting for another process that downloads {spec.name}", _allocated(partial), spec.bytes
-            )
+            size = spec.bytes or size_of(partial)  # whose end is set at the beginning
+            progress(f"Waiting for another process that downloads {spec.name}", _allocated(partial), size)
 
     return shelf.store.lock(spec.slug, _LONGEST_WAIT, waiting)
 
@@ -107,7 +127,9 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
     """Return what `fetch` would do, without doing it or asking anybody.
 
     model; cached, missing (formats); sources (URLs in order); download_bytes, resumed_bytes (there already from an
-    earlier run), write_bytes (room that is needed), free_bytes, fits; evicts (slugs that would have to go).
+    earlier run), write_bytes (room that is needed), free_bytes, fits; evicts (slugs that would have to go); sha256 and
+    digest: the source's and how it is known, both empty where the source will be asked, and then sizes are 0 that the
+    catalogue does not have.
 
     Raises
     ------
@@ -119,107 +141,99 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
     _known_formats(wanted)
     cached = shelf.cached(spec.slug)
     missing = [name for name in wanted if name not in cached]
-    needs_pt = "pt" in missing or (bool(missing) and "pt" not in cached)
+    made = set(TENSOR_FORMATS) & set(cached) and not ("pt" in missing and of_pt(shelf, spec))
+    asks = bool(missing) and not made
     there = 0
-    if needs_pt:
+    if asks:
         there = _allocated(shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part"))
-    written = spec.bytes * len(set(missing) | ({"pt"} if needs_pt else set())) - there
+    held = known(shelf, spec)
+    size = held.bytes if held else spec.bytes
+    written = max(0, size * (_copies(spec, missing) if asks else len(missing)) - there)
     free = free_space(shelf.store.root)
     return {
         "model": spec.name,
         "cached": [name for name in wanted if name in cached],
         "missing": missing,
-        "sources": source_urls(shelf, spec) if needs_pt else [],
-        "download_bytes": spec.bytes - there if needs_pt else 0,
+        "sources": source_urls(shelf, spec) if asks else [],
+        "download_bytes": max(0, size - there) if asks else 0,
         "resumed_bytes": there,
         "write_bytes": written,
         "free_bytes": free,
         "fits": written <= free,
-        "evicts": make_room(shelf, spec, spec.bytes * len(missing), dry_run=True),
+        "evicts": make_room(shelf, spec, size * len(missing), dry_run=True),
+        "sha256": held.sha256 if held else "",
+        "digest": held.digest if held else "",
     }
 
 
-def ways_out(spec: ModelSpec) -> str:
-    """Return what a user can do who has not got a model and cannot download it."""
-    return (
-        f"Run 'depthmap models download --model {spec.name}' when you are online, name a mirror in DEPTHMAP_MIRRORS, "
-        "add a file with 'depthmap models import', or use the embedded model Depthmap_Tiny, which needs no download."
-    )
-
-
-def source_urls(shelf: Shelf, spec: ModelSpec) -> list[str]:
-    """Return where a model's published checkpoint may be, in the order in which to ask.
-
-    Raises
-    ------
-    ModelUnavailable
-        When it has no source, or ``DEPTHMAP_OFFLINE`` forbids to ask it.
-    """
-    if not spec.url or not spec.sha256:
-        raise ModelUnavailable(
-            "the model is not cached, and no address to download it from is known", spec.name, ways_out(spec)
-        )
-    urls = allowed(sources(spec.url, spec.path, shelf.settings.mirrors), offline=shelf.settings.offline)
-    if not urls:
-        raise ModelUnavailable(
-            "the model is not cached, and DEPTHMAP_OFFLINE forbids the download", spec.name, ways_out(spec)
-        )
-    return urls
-
-
-def download_published(
-    shelf: Shelf, spec: ModelSpec, target: Path, progress: Progress | None = None
-) -> Digest:
-    """Download a model's published checkpoint to ``target`` and verify it.
-
-    Raises
-    ------
-    ModelUnavailable
-        See `source_urls`.
-    DownloadError
-        When no source gave it; see `download.download`.
-    """
-    settings = shelf.settings
-    urls = source_urls(shelf, spec)
-    try:
-        return download(
-            urls, target, spec.bytes, spec.sha256, settings.timeout, progress, retries=settings.retries
-        )
-    except DownloadError as error:
-        raise type(error)(error.what, spec.name, ways_out(spec)) from error
+def _copies(spec: ModelSpec, missing: Sequence[str]) -> int:
+    """Return how often a download writes about the bytes of the source's file."""
+    return len(set(missing) | {"pt"}) if is_pt(spec) else len(missing) + 1
 
 
 def _download(
     shelf: Shelf,
     spec: ModelSpec,
-    wanted: Sequence[str],
+    missing: Sequence[str],
     progress: Progress | None,
     cancel: Event | None = None,
+    *,
+    allow_unverified: bool = False,
 ) -> dict[str, Path]:
-    """Fetch the published file, going on from what is there of it: an earlier run's bytes, a damaged file's leaves."""
+    """Fetch the source's file, going on from what is there of it: an earlier run's bytes, a damaged file's leaves."""
     settings, store = shelf.settings, shelf.store
-    urls = source_urls(shelf, spec)
     consent.require(shelf, spec)
+    urls, wanted, changed = order(shelf, spec, progress, cancel, allow_unverified=allow_unverified)
+    make_room(shelf, spec, wanted.bytes * len(missing))
     target = store.resumable(spec.slug, "pt")
-    require_space(store.root, spec.bytes * len(set(wanted) | {"pt"}) - _allocated(target))
-    partial = Partial(target, spec.bytes, spec.sha256)
+    require_space(store.root, wanted.bytes * _copies(spec, missing) - _allocated(target))
+    partial = Partial(target, wanted.bytes, wanted.sha256)
     try:
         salvage(shelf, spec, "pt", partial)
-        digest = complete(partial, urls, settings.timeout, progress, retries=settings.retries, cancel=cancel)
-    except Cancelled as error:
-        raise Cancelled(error.what, spec.name, error.remedy) from error
-    except DownloadError as error:
-        raise type(error)(error.what, spec.name, ways_out(spec)) from error
+        with told(spec, wanted, changed):
+            digest = complete(
+                partial, urls, settings.timeout, progress, retries=settings.retries, cancel=cancel
+            )
     finally:
         partial.close()
-    manifest = store.known(spec.slug) or Manifest(spec)
-    origin = provenance(spec.url, digest.sha256, "downloaded") | consent.note_of(manifest)
-    manifest = Manifest(spec, origin, manifest.files, manifest.pinned)
-    if "h5" in wanted and "pt" not in wanted:
-        return {"h5": convert(shelf, spec, target, "h5", progress, manifest)}
-    store.add(manifest, spec.slug, "pt", target, digest)
+    found = _taken_in(shelf, spec, target, digest, wanted, missing, progress)
     partial.discard_journal()
-    return {"pt": store.path(spec.slug, "pt")}
+    return found
+
+
+def _taken_in(
+    shelf: Shelf,
+    spec: ModelSpec,
+    source: Path,
+    digest: Digest,
+    wanted: Known,
+    missing: Sequence[str],
+    progress: Progress | None,
+) -> dict[str, Path]:
+    """Publish a file that came whole: as the ``.pt``, or in another format or form than it has. Needs the lock."""
+    store = shelf.store
+    checkpoint = looked_into(spec, source, wanted)
+    origin = provenance(spec.url, digest.sha256, "downloaded") | wanted._replace(bytes=digest.size).provenance
+    before = store.known(spec.slug) or Manifest(spec)
+    origin |= consent.note_of(before)
+    manifest = Manifest(spec, origin, before.files, before.pinned)
+    if checkpoint is None or is_kept(checkpoint):
+        if "pt" not in missing:
+            return {"h5": convert(shelf, spec, source, "h5", progress, manifest)}
+        store.add(manifest, spec.slug, "pt", source, digest)
+        return {"pt": store.path(spec.slug, "pt")}
+    origin |= {"how": origin["how"] + CONVERTED, **checkpoint.origin}
+    manifest = replace(manifest, provenance=origin)
+    require_space(store.root, (digest.size + LEAF) * len(missing))
+    with ExitStack() as stack:
+        staged = {format: stack.enter_context(store.staging(spec.slug, format)) for format in missing}
+        for number, (format, path) in enumerate(staged.items()):
+            if progress:
+                what = f"Writing {store.path(spec.slug, format).name}"
+                progress(what, digest.size * number, digest.size * len(staged))
+            checkpoint.save(format, path, spec.as_metadata())
+        store.replace(manifest, spec.slug, staged)
+    return {format: store.path(spec.slug, format) for format in missing}
 
 
 def provenance(source: str, sha256: str, how: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from ..store import FileRecord
 from ..store.commit import require_space
 from ..store.digest import LEAF, expected_leaf
 from ..store.names import TENSOR_FORMATS
+from .digests import known
 from .shelf import Shelf
 
 
@@ -66,8 +67,9 @@ def repair_urls(shelf: Shelf, spec: ModelSpec, format: str, record: FileRecord) 
     """Return where the bytes of a cached file may be: the published ones at their sources, and at depthmap servers."""
     mirrors = shelf.settings.mirrors
     name = shelf.store.path(spec.slug, format).name
-    published = format == "pt" and spec.url and record.digest.sha256 == spec.sha256
-    urls = sources(spec.url, spec.path, mirrors) if published else []
+    held = known(shelf, spec)
+    is_source_s = format == "pt" and spec.url and held and record.digest.sha256 == held.sha256
+    urls = sources(spec.url, spec.path, mirrors) if is_source_s else []
     return list(dict.fromkeys([*(mirror + name for mirror in mirrors), *urls]))
 
 

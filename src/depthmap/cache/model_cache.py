@@ -102,6 +102,7 @@ class ModelCache:
         *,
         cancel: Event | None = None,
         accept_licence: bool = False,
+        allow_unverified: bool = False,
     ) -> dict[str, Path]:
         """Cache a model in ``formats`` and return {format: path}; see `fetch.fetch`.
 
@@ -110,7 +111,8 @@ class ModelCache:
         from .fetch import fetch
 
         shelf = Shelf(self.settings.accepting()) if accept_licence else self.shelf
-        return fetch(shelf, self.spec(name), formats, progress, cancel)
+        spec = self.spec(name)
+        return fetch(shelf, spec, formats, progress, cancel, allow_unverified=allow_unverified)
 
     def compile(self, name: str) -> dict[str, Any]:
         """Compile a cached model for the installed engines; see `compiling.compile_model`."""

@@ -39,7 +39,10 @@ def _file(path: Path) -> dict[str, Any] | None:
 
 
 def info(shelf: Shelf) -> dict[str, Any]:
-    """Return what the cache holds: cache_dir, models {slug: {formats, total_size_mb, last_modified}}, totals.
+    """Return what the cache holds: cache_dir, models {slug: {formats, total_size_mb, last_modified, ...}}, totals.
+
+    Of each model, ``source_sha256`` is the digest of the file that it came from, and ``digest`` says how that was known
+    (see `record`): both are empty where nothing is recorded.
 
     Sizes are in MB (10⁶ bytes), dates ISO 8601 in UTC. Files that are not ours are not counted.
     """
@@ -52,6 +55,7 @@ def info(shelf: Shelf) -> dict[str, Any]:
             "formats": entries,
             "total_size_mb": round(sum(e["size_mb"] for e in entries.values()), 3),
             "last_modified": max(e["last_modified"] for e in entries.values()),
+            **_source(shelf, slug),
         }
     counts = Counter(format for model in models.values() for format in model["formats"])
     return {
@@ -61,6 +65,16 @@ def info(shelf: Shelf) -> dict[str, Any]:
         "total_files": sum(counts.values()),
         "formats": dict(counts),
     }
+
+
+def _source(shelf: Shelf, slug: str) -> dict[str, str]:
+    manifest = shelf.known(slug)
+    provenance = manifest.provenance if manifest else {}
+    sha256, spec = provenance.get("sha256", ""), shelf.catalog.get(slug)
+    published = (
+        "published" if spec and sha256 and sha256 == spec.sha256 else ""
+    )  # which older records do not say
+    return {"source_sha256": sha256, "digest": provenance.get("digest", published)}
 
 
 def stats(shelf: Shelf) -> dict[str, Any]:

@@ -65,8 +65,10 @@ class Shelf:
         return next((known for place in self.places if (known := place.store.known(slug))), None)
 
     def sha256(self, spec: ModelSpec) -> str:
-        """Return the digest of a model's weights: the published one, else that of its cached file, else nothing."""
+        """Return the digest of a model's weights: the published one, its source's, or that of its cached file."""
         known = None if spec.sha256 else self.known(spec.slug)
+        if known and known.provenance.get("digest"):
+            return known.provenance.get("sha256", "")
         recorded = (
             [known.files[format] for format in TENSOR_FORMATS if format in known.files] if known else []
         )

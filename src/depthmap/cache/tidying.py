@@ -18,6 +18,7 @@ from ..store.digest import damaged_leaves
 from ..store.names import TENSOR_FORMATS, file_name, parse
 from .budget import evict, size_of
 from .mending import is_mendable, mend, repair_urls
+from .record import of_provenance
 from .shelf import Shelf
 from .upkeep import spec_of, verify
 
@@ -167,6 +168,9 @@ def _clean_model(shelf: Shelf, slug: str, tally: _Tally, progress: Progress | No
         format: path for format, path in shelf.here.cached(slug).items() if str(path) not in tally.removed
     }
     if not set(left) & set(TENSOR_FORMATS):
+        manifest = shelf.store.known(slug)
+        if manifest and of_provenance(manifest.provenance):  # the model is held to it when it comes again
+            left.pop("pkl", None)
         for path in left.values():
             tally.remove(path)
 

@@ -25,6 +25,7 @@ from ..store import Manifest
 from ..store.names import TENSOR_FORMATS
 from .budget import size_of
 from .check import check, first_whole
+from .digests import known, of_pt
 from .fetch import convert, fetch, sweep
 from .mending import mend
 from .shelf import Shelf
@@ -162,14 +163,15 @@ def _replace(
         shelf.store.set_aside(spec.slug, format)
     if isinstance(failure, Cancelled):
         raise failure
-    sibling = first_whole(shelf, spec)
-    if sibling and not (format == "pt" and spec.sha256):
+    sibling = first_whole(shelf, spec, every_byte=True)  # or else its damage would be recorded as whole
+    if sibling and not (format == "pt" and of_pt(shelf, spec)):
         convert(shelf, spec, sibling[1], format, progress)
         return _outcome("rewritten")
     if failure and not spec.url:
         raise failure
     fetch(shelf, spec, (format,), progress, cancel)
-    return _outcome("downloaded", fetched=spec.bytes)
+    held = known(shelf, spec)
+    return _outcome("downloaded", fetched=held.bytes if held else 0)
 
 
 def clear(shelf: Shelf) -> list[Path]:

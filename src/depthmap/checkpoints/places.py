@@ -33,7 +33,8 @@ class Place(NamedTuple):
 def find(shapes: Shapes) -> list[Place]:
     """Return the places at which all the tensors of a network are, in the checkpoint's order; eight at most.
 
-    What else there is may be part of a loss, or another network. But a tensor that the network has not, in a part that
+    What else there is may be part of a loss, or another network. A network that is part of a larger one is passed over:
+    some have one head more than others. But a tensor that the network has not, in a part that
     it has, shows that the checkpoint is of another network which resembles it; there is no place then.
 
     Parameters
@@ -46,8 +47,10 @@ def find(shapes: Shapes) -> list[Place]:
     UnrecognisedFile
         When there is no place; see `recognise`.
     """
-    found = islice((place for network in distinct() for place in _places(network, shapes)), _MOST)
-    return list(found) or _refuse(shapes)
+    found = list(islice((place for network in distinct() for place in _places(network, shapes)), _MOST))
+    taken = [frozenset(place.tensors.values()) for place in found]
+    whole = [p for p, own in zip(found, taken, strict=True) if not any(own < others for others in taken)]
+    return whole or _refuse(shapes)
 
 
 def _places(network: str, shapes: Shapes) -> Iterator[Place]:

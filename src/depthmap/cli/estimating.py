@@ -24,6 +24,7 @@ from .session import (
     SOME_FAILED,
     Session,
     accepting_licences,
+    allowing_unverified,
     complete_model,
     keep,
 )
@@ -112,6 +113,7 @@ _OPTIONS = (
         help="Longer side that the network sees, in pixels. Smaller is faster, larger shows more detail.",
     ),
     click.option("--no-cache", is_flag=True, help="Do not read or write the model cache."),
+    allowing_unverified,
     click.option("--verify", is_flag=True, help="Check every byte of the model file before using it."),
     accepting_licences,
     click.option(

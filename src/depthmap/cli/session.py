@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAILED, WRONG_USE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 """Exit statuses besides 0."""
-_VARIABLES = {"offline": ("DEPTHMAP_OFFLINE", "1"), "accept_licence": ("DEPTHMAP_ACCEPT", ANY)}
+_VARIABLES = {
+    "offline": ("DEPTHMAP_OFFLINE", "1"),
+    "accept_licence": ("DEPTHMAP_ACCEPT", ANY),
+    "allow_unverified": ("DEPTHMAP_ALLOW_UNVERIFIED", "1"),
+}
 """Options that stand for a variable of the environment while a command runs, and its value."""
 
 
@@ -33,6 +37,7 @@ class Session:
         self.cache_dir: str | None = None
         self.offline = False
         self.accept_licence = False
+        self.allow_unverified = False
         self._before = {variable: os.environ.get(variable) for variable, _ in _VARIABLES.values()}
         self.allow_private = False
         self.print0 = False
@@ -148,6 +153,16 @@ _COMMON = (
         help="Print more, and show tracebacks.",
     ),
 )
+
+
+allowing_unverified = click.option(
+    "--allow-unverified",
+    is_flag=True,
+    expose_value=False,
+    callback=keep,
+    help="Also download a model of which nobody states the SHA-256, like DEPTHMAP_ALLOW_UNVERIFIED=1.",
+)
+"""The option of commands that download."""
 
 
 def common(function: Function) -> Function:

@@ -7,15 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import CacheBusy, DepthmapError, DigestMismatch, DownloadError, ModelUnavailable
+from ..errors import (
+    AccessDenied,
+    CacheBusy,
+    DepthmapError,
+    DigestMismatch,
+    DownloadError,
+    ModelUnavailable,
+    Unverified,
+)
 from ..store.names import TENSOR_FORMATS
 from .output import seconds_text, size_text, table
-from .session import FAILED, SOME_FAILED, Session, accepting_licences, complete_model, with_session
+from .session import (
+    FAILED,
+    SOME_FAILED,
+    Session,
+    accepting_licences,
+    allowing_unverified,
+    complete_model,
+    with_session,
+)
 
 if TYPE_CHECKING:
     from ..cache import ModelCache
     from ..catalog import ModelSpec
 
+_FAILURES = (DigestMismatch, Unverified, AccessDenied)
 _DEFAULT = "DPT_Large"  # what MiDaSDepthEstimator() loads
 _ALL = ("MiDaS", "")
 """The groups that ``all`` means: MiDaS's and the user's own. All of the others would be 7 GB more."""
@@ -40,6 +57,7 @@ _ALL = ("MiDaS", "")
     metavar="FORMATS",
     help=f"{' or '.join(TENSOR_FORMATS)}, or both separated by a comma; by default both.",
 )
+@allowing_unverified
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; use the defaults.")
 @accepting_licences
 @with_session
@@ -121,10 +139,8 @@ def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[
             paths = cache.download(spec.name, _needed(cache, spec, formats), report)
         compile_quietly(session, cache, spec.name)
     except DepthmapError as error:
-        # Without a network there is nothing wrong here; wrong bytes and a full disk are failures.
-        offline = isinstance(error, (DownloadError, ModelUnavailable)) and not isinstance(
-            error, DigestMismatch
-        )
+        # Without a network there is nothing wrong here; wrong bytes, missing leave and a full disk are failures.
+        offline = isinstance(error, (DownloadError, ModelUnavailable)) and not isinstance(error, _FAILURES)
         (session.warn if offline else session.complain)(str(error))
         return {"model": spec.name, **error.as_dict(), "offline": offline}
     return {

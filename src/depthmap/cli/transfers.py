@@ -16,6 +16,7 @@ from .session import (
     SOME_FAILED,
     Session,
     accepting_licences,
+    allowing_unverified,
     complete_model,
     with_models,
     with_session,
@@ -39,6 +40,7 @@ _EXPORTS = ("pt", "h5", "safetensors", "pkl")
     "--dry-run", is_flag=True, help="Only show what would be downloaded, how much, and whether there is room."
 )
 @accepting_licences
+@allowing_unverified
 @with_models(several=True)
 @with_session
 def download(session: Session, models: tuple[str, ...], formats: tuple[str, ...], dry_run: bool) -> int:
@@ -85,7 +87,7 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
     plans = [cache.plan_download(name, formats) for name in models if not cache.spec(name).embedded]
     for plan in plans:
         session.say(
-            f"{plan['model']}: {size_text(plan['download_bytes'])} to download"
+            f"{plan['model']}: {_amount(plan)} to download"
             + (f", {size_text(plan['resumed_bytes'])} already here" if plan["resumed_bytes"] else "")
             + f"; {size_text(plan['write_bytes'])} to write, {size_text(plan['free_bytes'])} free."
             + (f" To make room, it would evict {', '.join(plan['evicts'])}." if plan["evicts"] else "")
@@ -100,6 +102,12 @@ def _rehearse(session: Session, cache: ModelCache, models: Sequence[str], format
         )
         return FAILED
     return 0
+
+
+def _amount(plan: dict[str, Any]) -> str:
+    """Return how much a download is; its source tells, where nothing is known beforehand."""
+    unknown = plan["sources"] and not plan["download_bytes"] + plan["resumed_bytes"]
+    return "an unknown amount" if unknown else size_text(plan["download_bytes"])
 
 
 @click.command("import")
@@ -193,9 +201,10 @@ def adopt(session: Session, models: tuple[str, ...], dry_run: bool) -> int:
     converts a model of Hugging Face's cache. Name a model to look only for it.
     """
     from ..cache.adopt import adopt as take
+    from ..cache.adopt import is_adoptable
 
     cache = session.working_cache()
-    known = [spec.name for spec in cache.shelf.catalog.values() if spec.hub_names or spec.hf_repo]
+    known = [spec.name for spec in cache.shelf.catalog.values() if is_adoptable(spec)]
     found = {spec.name: take(cache.shelf, spec, dry_run=dry_run) for spec in map(cache.spec, models or known)}
     by_status = {
         status: [name for name, adoption in found.items() if adoption.status == status]

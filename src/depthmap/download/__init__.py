@@ -2,6 +2,7 @@
 
 from .partial import Partial
 from .rounds import Progress, complete, download
-from .sources import allowed, sources
+from .sources import allowed, places, sources
+from .stated import Stated, stated
 
-__all__ = ["Partial", "Progress", "allowed", "complete", "download", "sources"]
+__all__ = ["Partial", "Progress", "Stated", "allowed", "complete", "download", "places", "sources", "stated"]

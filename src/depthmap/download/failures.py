@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import DepthmapError, DownloadError, NetworkTimeout
 from ..fetching import shown
 from ..fetching.reasons import answer, is_unknown_name, reason
+from . import hub
 
 if TYPE_CHECKING:
     import httpx
@@ -58,10 +59,10 @@ def retry_after(text: str, now: float | None = None) -> float:
 def refused(response: httpx.Response, url: str) -> DownloadError:
     """Return the failure that an answer other than 200 and 206 is."""
     wait = retry_after(response.headers.get("Retry-After", ""))
-    what = answer(response)
+    what = ": ".join(part for part in (answer(response), hub.said(response)) if part)
     if response.status_code in PASSING_STATUS or (response.status_code == 403 and wait):
         return passing(what + (f" and asks to wait {wait:.0f} s" if wait else ""), url, wait)
-    return lasting(what, url)
+    return hub.denied(response, url, what) or lasting(what, url)
 
 
 @contextmanager

@@ -73,9 +73,12 @@ class Partial:
         if not self.size:
             return
         claimed: dict[int, str] = {}
+        ours = True
         for entry in self._entries():
-            if "schema" in entry and (entry.get("size"), entry.get("sha256")) != (self.size, self.sha256):
-                claimed, self.origins = {}, {}  # the journal of another file
+            if "schema" in entry:
+                ours = (entry.get("size"), entry.get("sha256")) == (self.size, self.sha256)
+            if not ours:
+                claimed, self.origins = {}, {}  # what it says is of another file
             elif isinstance(entry.get("url"), str):
                 self.origins[entry["url"]] = str(entry.get("etag", ""))
             elif isinstance(entry.get("leaf"), int) and entry["leaf"] >= 0:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .failures import lasting, passing, refused, translated
+from .hub import authorization
 from .ranges import parse_content_range, range_header, strong_etag
 from .sources import Source
 
@@ -21,6 +22,36 @@ if TYPE_CHECKING:
 Connected = Callable[[socket.socket], None]
 _CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 _BLOCK = 1 << 20
+PATIENCE = 2
+"""Time-outs within which a server must have begun to answer: one for the connection, one for the headers."""
+
+
+def traced(connected: Connected) -> Callable[[str, dict[str, Any]], None]:
+    """Return what httpx calls on its way, so that ``connected`` is given each socket as soon as there is one."""
+
+    def trace(event: str, facts: dict[str, Any]) -> None:
+        stream = facts.get("return_value")
+        if event in _CONNECTED and (found := stream and stream.get_extra_info("socket")):
+            connected(found)
+
+    return trace
+
+
+def http_client(url: str, timeout: float) -> httpx.Client:
+    """Return what asks servers. No connection is used twice: each request has a socket of its own to be ended by.
+
+    Raises
+    ------
+    DownloadError
+        When the environment names a proxy that makes no sense.
+    """
+    import httpx
+
+    try:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(timeout=timeout, follow_redirects=True, limits=limits)
+    except (ValueError, httpx.InvalidURL, ImportError) as error:
+        raise lasting(f"the proxy in your environment cannot be used ({error})", url) from error
 
 
 @dataclass(frozen=True)
@@ -75,12 +106,7 @@ class Reader:
     def _open_http(
         self, source: Source, start: int, end: int | None, connected: Connected
     ) -> Iterator[Reply]:
-        def trace(event: str, facts: dict[str, Any]) -> None:
-            stream = facts.get("return_value")
-            if event in _CONNECTED and (found := stream and stream.get_extra_info("socket")):
-                connected(found)
-
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", **authorization(source.url)}
         partly = source.takes_ranges and (start > 0 or (end is not None and end != self.size))
         if partly:
             headers["Range"] = range_header(start, end if end != self.size else None)
@@ -89,21 +115,14 @@ class Reader:
         with (
             translated(source.url, self.timeout),
             self._http(source.url).stream(
-                "GET", source.url, headers=headers, extensions={"trace": trace}
+                "GET", source.url, headers=headers, extensions={"trace": traced(connected)}
             ) as response,
         ):
             yield self._reply(response, source, start if partly else 0)
 
     def _http(self, url: str) -> httpx.Client:
-        import httpx
-
         if self._client is None:
-            try:
-                # No connection is used twice, so that each request has a socket of its own to be ended by.
-                limits = httpx.Limits(max_keepalive_connections=0)
-                self._client = httpx.Client(timeout=self.timeout, follow_redirects=True, limits=limits)
-            except (ValueError, httpx.InvalidURL, ImportError) as error:
-                raise lasting(f"the proxy in your environment cannot be used ({error})", url) from error
+            self._client = http_client(url, self.timeout)
         return self._client
 
     def _reply(self, response: httpx.Response, source: Source, start: int) -> Reply:

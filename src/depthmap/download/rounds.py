@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
-from ..errors import Cancelled, DepthmapError, DigestMismatch, DownloadError, NetworkTimeout
+from ..errors import AccessDenied, Cancelled, DepthmapError, DigestMismatch, DownloadError, NetworkTimeout
 from ..fetching import shown
 from ..store import Digest
 from .failures import REMEDY, PassingFailure, may_pass
 from .partial import Partial
+from .pauses import LONGEST, pause
 from .reading import Reader
 from .sources import Source
 from .transfer import Transfer
@@ -20,9 +19,6 @@ from .transfer import Transfer
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, the bytes done and the bytes in all (0: unknown)."""
 
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 120.0
-"""Seconds between two rounds; a server that asks for more is not waited for."""
 _HEADWAY = 64 << 10
 """Bytes that a round must bring for the count of failed rounds to begin anew."""
 
@@ -48,7 +44,8 @@ def download(
         Where the bytes go. Beside it lies a journal (see `Partial`) until the file is whole. Nobody else may write
         to either.
     size, sha256 : int, str
-        What the file must be; a size of 0 is unknown, and such a download is not resumed.
+        What the file must be; a size of 0 is unknown, and such a download is not resumed. An empty digest is unknown:
+        then each try begins anew, since nothing would tell whether two answers are of one file.
     timeout : float
         Seconds to wait for a connection and for each next byte.
     progress : callable, optional
@@ -113,8 +110,9 @@ class _Rounds:
         self.cancel = cancel
         self.failures: dict[str, DepthmapError] = {}
         """The last failure of each source, in the order in which they failed first."""
-        self._clean = False
-        """Set once mixed bytes were wrong: from then on, each source has to give all of them."""
+        self._clean = not partial.sha256
+        """Set once mixed bytes were wrong: from then on, each source has to give all of them. Where no digest would
+        tell, it is set from the beginning."""
 
     def run(self) -> Digest:
         failed = 0
@@ -203,7 +201,7 @@ class _Rounds:
     def _digest(self) -> Digest | None:
         """Return the digest of the file if it is the right one; else drop every byte."""
         digest = self.partial.digest()
-        if digest.sha256 == self.partial.sha256 and self.partial.size in (0, digest.size):
+        if self.partial.sha256 in ("", digest.sha256) and self.partial.size in (0, digest.size):
             return digest
         self._begin_anew()
         self._clean = True
@@ -218,19 +216,17 @@ class _Rounds:
         """Wait before the next round: longer each time, and as long as the servers ask for."""
         asked = [getattr(self.failures.get(source.url), "wait", 0.0) for source in self._alive]
         for source, wait in zip(self._alive, asked, strict=True):
-            if wait > _LONGEST_WAIT:
+            if wait > LONGEST:
                 source.failure = self.failures[source.url]
         if not self._alive:
             raise _summary(list(self.failures.values()))
-        # Jitter, so that machines that failed together do not come back together.
-        backoff = _FIRST_WAIT * 2 ** max(0, failed - 1) * random.uniform(1, 1.5)  # noqa: S311  # no secret
-        end = time.monotonic() + min(_LONGEST_WAIT, max(backoff, min(asked)))
-        while (left := end - time.monotonic()) > 0:
-            self._heed_cancel()
-            if self.progress:
-                what = f"Waiting {left:.0f} s before the next try"
-                self.progress(what, self.partial.done, self.partial.size)
-            time.sleep(min(0.2, left))
+        pause(failed, min(asked), self._told_to_wait)
+
+    def _told_to_wait(self, left: float) -> None:
+        self._heed_cancel()
+        if self.progress:
+            what = f"Waiting {left:.0f} s before the next try"
+            self.progress(what, self.partial.done, self.partial.size)
 
     def _heed_cancel(self) -> None:
         if self.cancel and self.cancel.is_set():
@@ -241,8 +237,9 @@ class _Rounds:
 
 def _summary(failures: Sequence[DepthmapError]) -> DepthmapError:
     kinds = {type(failure) for failure in failures}
-    kind = next((k for k in (DigestMismatch, NetworkTimeout) if k in kinds), DownloadError)
+    kind = next((k for k in (DigestMismatch, AccessDenied, NetworkTimeout) if k in kinds), DownloadError)
     said = "; ".join(f"{failure.where}: {failure.what}" for failure in failures)
+    remedy = next((f.remedy for f in failures if kind is type(f) is AccessDenied), REMEDY)
     return kind(
-        f"the download failed: {said}" if said else "there is no source to download it from", "", REMEDY
+        f"the download failed: {said}" if said else "there is no source to download it from", "", remedy
     )

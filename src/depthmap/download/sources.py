@@ -8,15 +8,25 @@ from urllib.parse import urlsplit
 
 from ..errors import DepthmapError
 from ..fetching import shown
+from . import hub
+
+
+def places(url: str, path: str) -> tuple[str, ...]:
+    """Return where below its base URL a mirror may have the file that the official source has at ``url``.
+
+    It may keep the folders of the releases (``v3/dpt_large_384.pt``) or the plain file (``dpt_large_384.pt``). Files of
+    Hugging Face's hub are all called alike: a mirror keeps the folders of the hub (``OWNER/NAME/resolve/main/FILE``) or
+    one for each repository (``OWNER/NAME/FILE``).
+    """
+    repository, name = hub.place(url)
+    if repository:
+        return urlsplit(url).path.lstrip("/"), f"{repository}/{name}"
+    return path, path.rsplit("/", 1)[-1]
 
 
 def sources(url: str, path: str, mirrors: Sequence[str]) -> list[str]:
-    """Return the URLs at which a checkpoint may be, mirrors first.
-
-    A mirror may keep the folders of the releases (``v3/dpt_large_384.pt``) or the plain file (``dpt_large_384.pt``).
-    """
-    plain = path.rsplit("/", 1)[-1]
-    candidates = [mirror + part for mirror in mirrors for part in (path, plain)]
+    """Return the URLs at which a checkpoint may be, mirrors first; see `places`."""
+    candidates = [mirror + part for mirror in mirrors for part in places(url, path)]
     return list(dict.fromkeys([*candidates, url]))
 
 

@@ -12,7 +12,7 @@ from ..errors import DigestMismatch, DownloadError
 from ..store.digest import LEAF
 from .failures import REMEDY, lasting, passing, timed_out
 from .partial import Partial, WrongLeaf
-from .reading import Reader, Reply
+from .reading import PATIENCE, Reader, Reply
 from .sources import Source
 
 _MOST = 4
@@ -27,8 +27,6 @@ _SLOWEST = 1024
 """Bytes a second; less over a whole time-out is a stall."""
 _TICK = 0.1
 _LAST = 1.0
-_PATIENCE = 2
-"""Time-outs within which a server must have begun to answer: one for the connection, one for the headers."""
 
 
 class Segment:
@@ -239,7 +237,7 @@ class Transfer:
     def _heed_silence(self) -> None:
         """Give up on a server whose answer does not begin: one that sends its headers a byte at a time, say."""
         for connection in self._connections:
-            if not connection.reply and time.monotonic() - connection.began > _PATIENCE * self.reader.timeout:
+            if not connection.reply and time.monotonic() - connection.began > PATIENCE * self.reader.timeout:
                 connection.stop(timed_out(self.source.url, self.reader.timeout))
 
     def _consider(self) -> None:

@@ -56,8 +56,8 @@ def scan(path: Path) -> Layout:
         strangers: dict[str, None] = {}
         content = (legacy_pt.content if legacy else _zip_content)(file, size, path, strangers)
     found = state_dict_of(content, tuple(strangers), path)
-    mapped = found.is_all and not legacy
-    return checked(Layout(path, found.tensors, mapped=mapped, unread=found.unread), size)
+    mapped, wrapped = found.is_all and not legacy, not found.is_all
+    return checked(Layout(path, found.tensors, mapped=mapped, unread=found.unread, wrapped=wrapped), size)
 
 
 def _zip_content(file: BinaryIO, size: int, path: Path, strangers: dict[str, None]) -> Any:

@@ -78,6 +78,8 @@ class Layout:
     mapped: bool = True
     unread: tuple[str, ...] = ()
     """What else it holds and cannot be read, for messages: tensors with their kind, classes of objects."""
+    wrapped: bool = False
+    """Whether the tensors are but a part of what it holds."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace as changed
 from pathlib import Path
@@ -255,14 +255,13 @@ class Store(Directory):
         if manifest and format in manifest.files:
             self.write_manifest(slug, manifest.without_file(format))
 
-    def remove(self, slug: str) -> list[Path]:
-        """Remove a model's files and return what went. Needs the lock.
+    def remove(self, slug: str, but: Collection[str] = ()) -> list[Path]:
+        """Remove a model's files, ``but`` those of some formats, and return what went. Needs the lock.
 
         The ``.pkl`` goes last, so that a removal that was cut short is seen and can be repeated.
         """
-        removed = [
-            path for path in (self.path(slug, format) for format in names.FORMATS) if self.unlink(path)
-        ]
+        going = (self.path(slug, format) for format in names.FORMATS if format not in but)
+        removed = [path for path in going if self.unlink(path)]
         with suppress(OSError):
             (self.root / USED / slug).unlink()
         self.note_network(slug, "")

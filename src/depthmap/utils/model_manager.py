@@ -38,7 +38,8 @@ class ModelManager:
         """Return what the cache holds.
 
         Keys: cache_dir, models {slug: {formats {format: {size_mb, path, last_modified}}, total_size_mb,
-        last_modified}}, total_size_mb, total_files, formats {format: count}.
+        last_modified, source_sha256, digest}}, total_size_mb, total_files, formats {format: count}.
+        ``source_sha256`` is the digest of the file that the model came from, and ``digest`` says how it is known.
         """
         return self._cache.info()
 

@@ -8,7 +8,9 @@ from starlette.responses import FileResponse
 
 from ..cache import ModelCache
 from ..cache.check import whole_files
+from ..cache.digests import of_pt
 from ..catalog import ModelSpec
+from ..download import places
 from ..errors import ModelUnavailable, UnknownModel
 from ..store.names import TENSOR_FORMATS, parse
 
@@ -17,7 +19,8 @@ def wanted(cache: ModelCache, path: str) -> tuple[ModelSpec, str]:
     """Return the model and the format that a path means.
 
     Either the name of a cached file (``midas_dpt_large.h5``), or where the sources keep a published checkpoint
-    (``v3/dpt_large_384.pt``): so the server can stand in ``DEPTHMAP_MIRRORS``, for repairs and for downloads.
+    (``v3/dpt_large_384.pt``), if the cache has its bytes: so the server can stand in ``DEPTHMAP_MIRRORS``, for repairs
+    and for downloads.
 
     Raises
     ------
@@ -28,7 +31,7 @@ def wanted(cache: ModelCache, path: str) -> tuple[ModelSpec, str]:
     if named and named[1] in TENSOR_FORMATS:
         return cache.spec(named[0]), named[1]
     for spec in cache.shelf.catalog.values():
-        if spec.path and path == spec.path:
+        if spec.path and path in places(spec.url, spec.path) and of_pt(cache.shelf, spec):
             return spec, "pt"
     raise UnknownModel("No model file has this name", path[:200], "GET /api/models/status lists the models.")
 
