@@ -340,7 +340,7 @@ def test_a_file_put_into_the_cache_by_hand_that_cannot_be_mapped_is_rewritten_on
 
 def test_an_unknown_name_is_answered_with_the_names_there_are(cache: ModelCache) -> None:
     with pytest.raises(
-        UnknownModel, match=r"DPT_Large, DPT_Hybrid, MiDaS, MiDaS_small, Depthmap_Tiny, Small"
+        UnknownModel, match=r"DPT_Large, DPT_Hybrid, MiDaS, MiDaS_small, Depthmap_Tiny, .*, Small"
     ):
         cache.spec("nope")
 
