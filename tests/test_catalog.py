@@ -29,6 +29,9 @@ def test_models_are_found_in_any_case_of_letters() -> None:
     assert find("nope") is None
     with pytest.raises(UnknownModel, match="DPT_Hybrid"):
         require("nope")
+    with pytest.raises(UnknownModel, match=r"Did you mean DepthAnythingV2_Base.*--all") as error:
+        require("depthanything_v2_base")
+    assert "DepthAnythingV1_Base" not in error.value.remedy.partition("Known models")[2]
 
 
 SIZE_UNKNOWN = {"DepthAnythingV1_Small", "DepthAnythingV1_Base", "DA3_Base", "DPT_SwinV2_L_384"}

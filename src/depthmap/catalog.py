@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .errors import UnknownModel, UsageError
@@ -23,6 +23,7 @@ __all__ = [
     "find",
     "of_network",
     "require",
+    "unknown",
     "with_file",
 ]
 SIZES = (32, 1536)
@@ -68,11 +69,26 @@ def require(name: str, catalog: Mapping[str, ModelSpec] = CATALOG) -> ModelSpec:
     """
     spec = find(name, catalog)
     if spec is None:
-        names = ", ".join(s.name for s in catalog.values())
-        raise UnknownModel(
-            "No model has this name", name, f"Known models: {names}. 'depthmap models import' adds your own."
-        )
+        raise unknown(name, catalog)
     return spec
+
+
+def unknown(name: str, catalog: Mapping[str, ModelSpec], imported: Sequence[str] = ()) -> UnknownModel:
+    """Return the error of a name that no model has: with those that are like it, the short list, and the user's own."""
+    from difflib import get_close_matches  # slow to import, and seldom wanted
+
+    slugs = [*catalog, *imported]
+    names = {slug: catalog[slug].name if slug in catalog else slug for slug in slugs}
+    close = [names[slug] for slug in get_close_matches(name.lower(), slugs, cutoff=0.75)]
+    short = [
+        names[slug] for slug in slugs if slug in imported or catalog[slug].short or not catalog[slug].group
+    ]
+    remedy = (
+        (f"Did you mean {' or '.join(close)}? " if close else "")
+        + f"Known models: {', '.join(short)}; 'depthmap models list --all' shows them all. "
+        + "'depthmap models import' adds a checkpoint of your own."
+    )
+    return UnknownModel("No model has this name", name, remedy)
 
 
 def with_file(path: Path | None) -> dict[str, ModelSpec]:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from depthmap.cache import ModelCache
+from depthmap.errors import LicenceNotAccepted
 from depthmap.settings import Settings
+from depthmap.web.replies import status_of
 from support import flip, sha256
 
 from .conftest import MODEL, WebServer, contents, is_failure
@@ -45,6 +47,18 @@ def test_status_gives_models_stats_and_the_default_model(shared: WebServer) -> N
     assert reply["stats"]["total_models"] == 1
     assert reply["default_model"] == "Depthmap_Tiny"
     assert reply["default_model_reason"]
+
+
+def test_a_licence_that_is_to_be_accepted_is_a_refusal_that_says_how() -> None:
+    error = LicenceNotAccepted("It is not accepted", "Model", "Set DEPTHMAP_ACCEPT=Model.")
+    assert status_of(error) == 403
+    assert error.as_dict()["remedy"] == "Set DEPTHMAP_ACCEPT=Model."
+
+
+def test_status_says_which_licences_are_to_be_accepted(shared: WebServer) -> None:
+    rows = {row["name"]: row for row in shared.client.get("/api/models/status").json()["models"]}
+    assert rows["DepthAnythingV2_Base"]["terms"] == "CC-BY-NC-4.0"
+    assert rows["DPT_Large"]["terms"] == ""
 
 
 def test_status_answers_when_the_default_model_is_gone(

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..catalog import ModelSpec, find, of_network, with_file
+from ..catalog import ModelSpec, find, of_network, unknown, with_file
 from ..checkpoints import alike, recognise
-from ..errors import FileError, UnknownModel, UsageError
+from ..errors import FileError, UsageError
 from ..settings import Settings
 from ..store import Manifest, Store, digest_file
 from ..store.commit import is_file
@@ -95,10 +95,7 @@ class Shelf:
             slug = ""
         if slug and (mine := self._own(slug)):
             return mine
-        imported = [known for known in self.files() if known not in self.catalog]
-        names = ", ".join([*(known.name for known in self.catalog.values()), *imported])
-        remedy = f"Known models: {names}. 'depthmap models import' adds a checkpoint of your own."
-        raise UnknownModel("No model has this name", name, remedy)
+        raise unknown(name, self.catalog, [known for known in self.files() if known not in self.catalog])
 
     def _own(self, slug: str) -> ModelSpec | None:
         """Return an imported model: as its ``.pkl`` has it, else as its tensors and its ``.h5`` tell it again."""
