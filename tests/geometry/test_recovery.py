@@ -112,3 +112,11 @@ def test_with_fewer_than_two_points_nothing_is_shifted(points: int) -> None:
 def test_points_that_no_camera_could_see_give_a_usual_camera() -> None:
     x, y, z = seen_points(64, 64, 1.2, 0.0)
     assert focal_and_shift(-x, -y, z, np.ones(z.shape, bool)) == (1.0, 0.0)
+
+
+@given(st.lists(st.floats(width=32), min_size=12, max_size=12), st.booleans())
+def test_whatever_the_numbers_are_there_is_a_camera(numbers: list[float], known: bool) -> None:
+    x, y, z = np.array(numbers, np.float32).reshape(3, 2, 2)
+    focal, shift = focal_and_shift(x, y, z, np.isfinite(z), 1.2 if known else None)
+    assert 0 < focal < math.inf
+    assert math.isfinite(shift)

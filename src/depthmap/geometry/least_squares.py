@@ -20,6 +20,8 @@ _RADIUS = 100.0
 """The first bound of a step."""
 _EXACT = 1e-8
 """Where the cosine between residuals and derivative is less, or steps are bounded to less of x, nothing is to gain."""
+_LEAST, _MOST = 1e-100, 1e100
+"""Derivatives beyond these, whose squares are no numbers, lead nowhere."""
 _EVALUATIONS = 100
 _ACCEPTED = 1e-4
 """The share of the predicted gain that a step must have to be taken."""
@@ -46,7 +48,7 @@ def least_squares(residuals: Residuals, tolerance: float) -> float:
         derivative = (residuals(x + difference) - here) / ((x + difference) - x)
         steepness, gradient = _norm(derivative), float(derivative @ here)
         scale = max(scale, steepness)
-        if abs(gradient) <= _EXACT * steepness * norm:
+        if not (abs(gradient) > _EXACT * steepness * norm and _LEAST < steepness < _MOST):
             return x
         ratio = 0.0
         while ratio < _ACCEPTED:
