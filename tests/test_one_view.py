@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from depthmap.images import Photo
 from depthmap.transforms import prepare
 from networks import modern
 from networks.modern import Golden
+from support import FileServer, write_catalog
 
 SMALL, LARGE = "DA3_SMALL", "DA3MONO_LARGE"
 KEY = "480x640_seed2"
@@ -62,11 +64,11 @@ def seen() -> np.ndarray:
     return pixels
 
 
-def require_official(depth: Depth) -> None:
+def require_official(depth: Depth, model: str = "mine") -> None:
     assert depth.kind == RELATIVE
     assert modern.relative_error(depth.values[::8, ::8], golden(SMALL, "depth").array) < TOLERANCE
     camera, official = depth.intrinsics, golden(SMALL, "intrinsics").array
-    assert camera.source == "mine"
+    assert camera.source == model
     assert (camera.fx, camera.fy) == pytest.approx((official[0, 0], official[1, 1]), rel=TOLERANCE)
 
 
@@ -74,6 +76,23 @@ def test_an_uncompiled_file_gives_the_official_depth_and_camera(cache_dir: Path,
     estimator = DepthEstimator("mine", cache_dir=cache_dir, engine=PLAIN.name)
     assert (estimator.spec.network, estimator.network_size(640, 480)) == ("da3_small", (504, 378))
     require_official(estimator.depth(seen))
+
+
+def test_a_file_of_the_hub_s_is_downloaded_converted_and_gives_the_official_depth_from_both_formats(
+    seen: np.ndarray, serve: Callable[[Path], FileServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mirror" / "depth-anything" / "DA3-SMALL"
+    folder.mkdir(parents=True)
+    catalog = write_catalog(tmp_path / "catalog.json", DA3_Small=published(SMALL, folder))
+    monkeypatch.setenv("DEPTHMAP_CATALOG", str(catalog))
+    monkeypatch.setenv("DEPTHMAP_MIRRORS", serve(tmp_path / "mirror").url)
+    monkeypatch.delenv("DEPTHMAP_OFFLINE")
+    for format in ("pt", "h5"):
+        ModelCache().download("DA3_Small", (format,))
+        estimator = DepthEstimator("DA3_Small", engine=PLAIN.name)
+        assert estimator.source == format
+        require_official(estimator.depth(seen), "DA3_Small")
+        ModelCache().clear()
 
 
 def test_depth_has_the_size_of_the_picture(cache_dir: Path, seen: np.ndarray) -> None:
