@@ -23,8 +23,8 @@ from depthmap.families import MIDAS31, family_of
 from depthmap.networks import NETWORKS, build
 
 SMALL, SMALL_MIDAS31 = 4096, 256
-"""Numbers up to which a constant is computed while the graph is made. MiDaS v3.1 has tables of places that are constants
-where the size is one, 237 KB of them in a graph: engines compute these from a few numbers."""
+"""Numbers up to which a constant is computed while the graph is made. MiDaS v3.1 has tables of places that are
+constants where the size is one, 237 KB of them in a graph: engines compute these from a few numbers."""
 _AXES: dict[int, list[str]] = {
     1: ["n"],
     2: ["n", "numbers"],
