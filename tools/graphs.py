@@ -19,11 +19,12 @@ from onnx_ir.passes.common import CommonSubexpressionEliminationPass, RemoveUnus
 from onnxscript import optimizer
 
 from depthmap.engines.artefact import GRAPHS
-from depthmap.families import family_of
+from depthmap.families import MIDAS31, family_of
 from depthmap.networks import NETWORKS, build
 
-SMALL = 256
-"""Numbers up to which a constant is computed while the graph is made; engines compute larger ones as they open it."""
+SMALL, SMALL_MIDAS31 = 4096, 256
+"""Numbers up to which a constant is computed while the graph is made. MiDaS v3.1 has tables of places that are
+constants where the size is one, 237 KB of them in a graph: engines compute these from a few numbers."""
 _AXES: dict[int, list[str]] = {
     1: ["n"],
     2: ["n", "numbers"],
@@ -56,7 +57,7 @@ def exported(network: str) -> ir.Model:
     return program.model
 
 
-def simplify(model: ir.Model) -> None:
+def simplify(model: ir.Model, small: int = SMALL) -> None:
     """Compute what depends on no weight, and take the weights as they are stored.
 
     While the weights are inputs, the optimiser can neither fold nor copy them.
@@ -73,13 +74,13 @@ def simplify(model: ir.Model) -> None:
             node.replace_input_with(1, None)
             node.resize_inputs(1)
             node.attributes["to"] = ir.AttrInt64("to", kind)
-    _optimize(model)
+    _optimize(model, small)
     for node in list(graph):
         if node.op_type == "MatMul":
             _as_gemm(graph, node)
     CommonSubexpressionEliminationPass()(model)
     RemoveUnusedNodesPass()(model)
-    _optimize(model)
+    _optimize(model, small)
 
 
 def _kind(cast: ir.Node) -> ir.DataType:
@@ -91,8 +92,8 @@ def _kind(cast: ir.Node) -> ir.DataType:
     return ir.DataType.INT64 if in_range else ir.DataType.FLOAT
 
 
-def _optimize(model: ir.Model) -> None:
-    optimizer.optimize(model, onnx_shape_inference=False, input_size_limit=SMALL, output_size_limit=SMALL)
+def _optimize(model: ir.Model, small: int) -> None:
+    optimizer.optimize(model, onnx_shape_inference=False, input_size_limit=small, output_size_limit=small)
 
 
 def _as_gemm(graph: ir.Graph, product: ir.Node) -> None:
@@ -160,7 +161,7 @@ def _values(graph: ir.Graph) -> Iterator[ir.Value]:
 def make(network: str, folder: Path) -> Path:
     """Write the graph of a network, and return its path."""
     model = exported(network)
-    simplify(model)
+    simplify(model, SMALL_MIDAS31 if network in MIDAS31 else SMALL)
     strip(model, len(family_of(network).inputs))
     path = folder / f"{network}.onnx"
     path.write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
