@@ -62,6 +62,7 @@ def test_a_pickle_carries_what_the_estimator_was_made_of_and_no_weights(tmp_path
         "use_cache": False,
         "engine": "openvino",
         "pictures": 9,
+        "accept_licence": False,
         "size": 256,
         "reason": "asked for by name",
     }

@@ -73,7 +73,7 @@ def test_what_no_camera_sees_is_no_camera(field: float) -> None:
 def test_the_camera_that_the_photo_names_comes_before_the_network_s() -> None:
     outputs = DEPTH, DEPTH, looking(1, 1)
     fields = read(outputs, scene("da3_small"))
-    assert (fields["kind"], fields["camera"].source) == ("relative depth", "da3_small")
+    assert (fields["kind"], fields["camera"].source) == ("relative depth", "DA3_Small")
     assert fields["values"].shape == (84, 112)
     assert read(outputs, scene("da3_small", EXIF))["camera"] == EXIF
 
