@@ -24,7 +24,7 @@ OFFICIAL = 1e-4
 SLOW = pytest.mark.slow
 LONG = (SLOW, pytest.mark.timeout(1800))
 IMPORTED = [
-    "dpt_swin2_tiny_256",
+    pytest.param("dpt_swin2_tiny_256", marks=SLOW),
     pytest.param("dpt_beit_base_384", marks=LONG),
     pytest.param("dpt_swin2_large_384", marks=LONG),
     pytest.param("dpt_beit_large_512", marks=LONG),
@@ -64,7 +64,7 @@ def levit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("pictures", [1, 100])
+@pytest.mark.parametrize("pictures", [1, pytest.param(100, marks=SLOW)])
 def test_every_engine_gives_what_torch_gives_for_levit(levit: Path, pictures: int) -> None:
     cache = ModelCache()
     assert cache.import_file(levit, "mine", ["pt"]).network == "dpt_levit_224"

@@ -111,7 +111,8 @@ print("torch" in sys.modules)
     assert len(list(tmp_path.glob("*.png"))) == 2
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.slow  # benchmarks.sizes measures it too
 def test_memory_does_not_grow_with_the_number_of_sizes(engine: str) -> None:
     code = f"""
 import numpy as np

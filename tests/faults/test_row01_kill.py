@@ -17,8 +17,15 @@ from .scenarios import SCENARIOS, Check, Scenario
 from .sweep import boundaries, counted, spread, writes
 
 pytestmark = pytest.mark.timeout(1800)
+LONG = ("compile",)
+"""Scenarios that take half a minute."""
 each_scenario = pytest.mark.parametrize(
-    "scenario", [scenario for scenario in SCENARIOS if scenario.row == 1], ids=lambda scenario: scenario.name
+    "scenario",
+    [
+        pytest.param(scenario, id=scenario.name, marks=pytest.mark.slow if scenario.name in LONG else ())
+        for scenario in SCENARIOS
+        if scenario.row == 1
+    ],
 )
 
 

@@ -36,7 +36,7 @@ WITH_GOLDENS = (
     "dpt_beit_large_512",
     "dpt_swin2_large_384",
 )
-LARGE = ("dpt_beit_large_512", "dpt_swin2_large_384")
+LARGE = ("dpt_beit_large_512", "dpt_swin2_large_384", "dpt_beit_base_384")
 
 
 def each(*slow: str) -> pytest.MarkDecorator:
@@ -136,7 +136,7 @@ def test_outputs_are_those_of_the_official_network(filled: Filled) -> None:
         assert relative_error(ours[0, ::4, ::4], case.array) < filled.tolerance
 
 
-@each(*LARGE, "dpt_beit_base_384")
+@each(*LARGE)
 def test_the_way_from_picture_to_map_is_the_official_one(filled: Filled) -> None:
     cases = list(goldens(filled.name, "depth"))
     assert cases
@@ -207,7 +207,9 @@ def test_building_allocates_nothing_and_no_tensor_is_outside_the_state_dict(name
     assert len({id(t) for t in tensors.values()}) == len(tensors)
 
 
-@pytest.mark.parametrize("name", midas31.VARIANTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if "large" in n else ()) for n in midas31.VARIANTS]
+)
 def test_every_parameter_has_a_part_in_the_output(name: str) -> None:
     module = networks.build(name)
     side = family_of(name).fixed or 64

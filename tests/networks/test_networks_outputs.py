@@ -101,6 +101,7 @@ def test_threads_share_a_network(reference: Reference) -> None:
         assert relative_error(other, one) < TOLERANCE
 
 
+@pytest.mark.slow  # the graphs in the package are tested otherwise
 def test_export_gives_the_same_function(reference: Reference) -> None:
     example = reference.input(32, 64)
     with torch.no_grad():
