@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import collections
 import enum
 import functools
@@ -27,6 +28,7 @@ from support import python, sha256
 
 State = dict[str, torch.Tensor]
 NUMBER = torch.float32
+THEIRS = Path(__file__).parents[1] / "data" / "huggingface" / "depth_anything_small.txt"
 
 
 @pytest.fixture
@@ -150,6 +152,28 @@ def test_a_checkpoint_of_lightning_is_imported_and_the_user_told_what_was_left_o
     origin = cache.detail("mine")["provenance"]
     assert (origin["prefix"], origin["left out"]) == ("model.", "1 (loss.weight)")
     assert b"lightning" not in cache.shelf.cached("mine")["pt"].read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_file_of_transformers_is_imported_under_the_published_names(
+    cache: ModelCache, tmp_path: Path, suffix: str
+) -> None:
+    lines = (line.split(" ", 1) for line in THEIRS.read_text().splitlines())
+    shapes = {name: ast.literal_eval(rest.rsplit(" ", 1)[0]) for name, rest in lines}
+    theirs = {name: torch.full(shape, float(n)) for n, (name, shape) in enumerate(shapes.items())}
+    spec = cache.import_file(
+        written(theirs, tmp_path / f"model{suffix}"), "mine", ("pt",), like="DepthAnythingV1_Small"
+    )
+    own = formats.load(cache.shelf.cached("mine")["pt"])
+    assert spec.network == "depth_anything_v1_small"
+    assert own.keys() == networks.expected_shapes(spec.network).keys()
+    parts = [
+        theirs[f"backbone.encoder.layer.3.attention.attention.{part}.weight"]
+        for part in ("query", "key", "value")
+    ]
+    assert torch.equal(own["pretrained.blocks.3.attn.qkv.weight"], torch.cat(parts))
+    assert torch.equal(own["depth_head.scratch.output_conv1.bias"], theirs["head.conv1.bias"])
+    assert cache.detail("mine")["provenance"]["names"] == "transformers'"
 
 
 @pytest.mark.parametrize("key", ["state_dict", "generator", "checkpoint/weights"])

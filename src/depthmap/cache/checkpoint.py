@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import formats
-from ..checkpoints import layout_of, places, require_fit, without_indices
+from ..checkpoints import huggingface, layout_of, places, require_fit, without_indices
 from ..checkpoints.places import Place
 from ..errors import UnrecognisedFile
 from ..formats import Layout
+from ..formats.tensors import TensorInfo
 
 if TYPE_CHECKING:
     from ..formats.arrays import Array
@@ -25,12 +26,14 @@ class Checkpoint(NamedTuple):
     tensors: Mapping[str, Array]
     network: str
     prefix: str
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    renamed: bool = False
+    """The file has transformers' names, and queries, keys and values apart."""
 
     @property
     def is_plain(self) -> bool:
         """Tell whether the file holds the tensors under their names, and nothing else."""
-        return not (self.layout.wrapped or self.prefix or self.left_out)
+        return not (self.layout.wrapped or self.prefix or self.left_out or self.renamed)
 
     @property
     def is_mapped(self) -> bool:
@@ -40,7 +43,11 @@ class Checkpoint(NamedTuple):
     @property
     def origin(self) -> dict[str, str]:
         """What the provenance says of it."""
-        said = {"prefix": self.prefix, "left out": places.some(self.left_out) if self.left_out else ""}
+        said = {
+            "prefix": self.prefix,
+            "left out": places.some(self.left_out) if self.left_out else "",
+            "names": "transformers'" if self.renamed else "",
+        }
         return {name: text for name, text in said.items() if text}
 
     def save(self, format: str, path: Path, metadata: Mapping[str, Any]) -> None:
@@ -61,20 +68,39 @@ def read(source: Path, network: str = "") -> Checkpoint:
     from ..formats.arrays import map_arrays
 
     layout, tensors = formats.scan(source), map_arrays(source)
+    if theirs := huggingface.network_of(layout.shapes):
+        return _renamed(layout, tensors, theirs, network)
     found = places.find(layout.shapes)
     fitting = [place for place in found if not network or layout_of(place.network) == layout_of(network)]
     if not fitting:
-        raise UnrecognisedFile(
-            f"The file holds the network {found[0].network}, not {network}",
-            source,
-            "Get the checkpoint of this model, or correct the catalogue.",
-        )
+        raise _other(source, found[0].network, network)
     place, *others = fitting
     _require_same(tensors, place, others, source)
     own = {name: tensors[there] for name, there in place.tensors.items()}
     inner = replace(layout, tensors={n: layout.tensors[there] for n, there in place.tensors.items()})
     require_fit(place.network, inner.dtypes_and_shapes)  # which looks at the kinds of numbers too
     return Checkpoint(formats.format_of(source), inner, own, place.network, place.prefix, place.left_out)
+
+
+def _renamed(layout: Layout, tensors: Mapping[str, Array], theirs: str, network: str) -> Checkpoint:
+    """Return the tensors of a file that has transformers' names under the published ones."""
+    from ..formats.arrays import joined
+
+    if network and layout_of(network) != layout_of(theirs):
+        raise _other(layout.path, theirs, network)
+    own = huggingface.convert(tensors, theirs, joined)
+    require_fit(theirs, {name: (array.dtype, array.shape) for name, array in own.items()})
+    described = {name: TensorInfo(array.dtype, array.shape, 0) for name, array in own.items()}
+    inner = replace(layout, tensors=described, mapped=False)  # they lie in no file yet
+    return Checkpoint(formats.format_of(layout.path), inner, own, theirs, "", renamed=True)
+
+
+def _other(source: Path, found: str, wanted: str) -> UnrecognisedFile:
+    return UnrecognisedFile(
+        f"The file holds the network {found}, not {wanted}",
+        source,
+        "Get the checkpoint of this model, or correct the catalogue.",
+    )
 
 
 def _require_same(tensors: Mapping[str, Array], place: Place, others: list[Place], source: Path) -> None:

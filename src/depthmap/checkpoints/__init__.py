@@ -140,7 +140,7 @@ def recognise(shapes: Mapping[str, Shape]) -> str:
     wanted = f"; the nearest, {nearest}, has {len(expected_shapes(nearest))}: {difference}"
     raise UnrecognisedFile(
         what + (wanted if agreement[nearest] else ""),
-        remedy=f"Give a checkpoint of one of these networks: {', '.join(NETWORKS)}.",
+        remedy="Give a checkpoint of a network that depthmap knows: 'depthmap models list --all' shows them.",
     )
 
 

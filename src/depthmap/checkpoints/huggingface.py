@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import UnrecognisedFile
-from . import expected_shapes, layout_of
+from . import distinct, expected_shapes, layout_of
 
 _BIT = "dpt.embeddings.backbone.bit"
 _LEVELS = (1, 2, 3, 4)
 _PARTS = ("query", "key", "value")
+_NECK = "neck."
+"""How some of the names begin in each of their networks, and in nobody else's."""
 _COARSEST = "neck.fusion_stage.layers.0.residual_layer1."
 
 
@@ -177,6 +180,20 @@ def sources(shapes: Mapping[str, tuple[int, ...]], network: str) -> dict[str, tu
             remedy="Check that the file is the model's own, complete and not fine-tuned to another task.",
         )
     return origin
+
+
+def network_of(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the network whose tensors these are under transformers' names, empty where there is none.
+
+    It is the first of those that are `checkpoints.alike`.
+    """
+    if any(name.startswith(_NECK) for name in shapes):
+        for network in distinct():
+            if layout_of(network) in _NAMES:
+                with suppress(UnrecognisedFile):
+                    sources(shapes, network)
+                    return network
+    return ""
 
 
 def _theirs(ours: str, rules: Mapping[str, str]) -> tuple[str, ...]:
