@@ -5,7 +5,8 @@
 
 ``table`` measures models of the catalogue, by default all, each with random numbers of its layout, by ONNX Runtime,
 without compiling: the command ``depthmap predict`` as a process, then pictures one after another in one process.
-``pipeline`` gives both programs the same weights, lets them take turns, and compares their maps.
+``pipeline`` gives both programs the same weights and a square photo, which both show the network at 518 × 518, and
+lets them take turns. The model is compiled; the further pictures are said to be many.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from . import machine, page_cache
 from .bench import clean
 from .common import arguments, show_in, table
 from .environment import Environment, peers
+from .material import photo
 from .memory import private
 from .processes import Process, until_end, until_line
 from .series import alternate
-from .ways import SCRIPTS
+from .ways import MANY, SCRIPTS
 
 PHOTO = machine.ROOT / "examples" / "china.jpg"
 """640 × 427 pixels."""
@@ -66,8 +68,8 @@ def cached(folder: Path, network: str, source: Path) -> dict[str, str]:
     return clean() | {"DEPTHMAP_CACHE_DIR": str(folder / "cache"), "DEPTHMAP_OFFLINE": "1"}
 
 
-def _order(pictures: int = 1) -> list[str]:
-    keys = {"model": _MINE, "engine": ENGINE, "used": ENGINE, "pictures": pictures, "photo": PHOTO}
+def _order(picture: Path = PHOTO, pictures: int = 1, engine: str = ENGINE) -> list[str]:
+    keys = {"model": _MINE, "engine": engine, "used": engine, "pictures": pictures, "photo": picture}
     return [sys.executable, str(SCRIPTS / "estimator.py"), *(f"{k}={v}" for k, v in keys.items())]
 
 
@@ -122,8 +124,10 @@ def costs_table(models: list[str], rounds: int) -> str:
 
 def against_pipeline(there: Environment, rounds: int) -> str:
     """Return the table of depthmap against transformers, both with the same weights."""
-    from depthmap import CATALOG
+    from depthmap import CATALOG, ModelCache
+    from depthmap.engines import installed, order
 
+    fastest = next(name for name in order(MANY) if name in {engine.name for engine in installed()})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         theirs = folder / "transformers"
@@ -131,10 +135,12 @@ def against_pipeline(there: Environment, rounds: int) -> str:
         until_end([there.python, str(SCRIPTS / "save_depth_anything.py"), str(theirs)], machine_environment)
         weights = theirs / "model.safetensors"
         own = cached(folder, CATALOG[SMALL.lower()].network, weights)
+        ModelCache(folder / "cache").compile(_MINE)
+        square = photo(folder)
         page_cache.warm((weights,))
-        peer = [there.python, str(SCRIPTS / "pipeline.py"), f"folder={theirs}", f"photo={PHOTO}"]
+        peer = [there.python, str(SCRIPTS / "pipeline.py"), f"folder={theirs}", f"photo={square}"]
         ways: Mapping[str, tuple[list[str], dict[str, str]]] = {
-            "depthmap": (_order(), own),
+            "depthmap": (_order(square), own),
             "transformers": (peer, machine_environment),
         }
         first = alternate(
@@ -145,7 +151,7 @@ def against_pipeline(there: Environment, rounds: int) -> str:
             rounds,
         )
         with (
-            Process(_steps(ways["depthmap"][0]), own) as one,
+            Process(_steps(_order(square, MANY, fastest)), own) as one,
             Process(_steps(peer), machine_environment) as other,
         ):
             for process in (one, other):
