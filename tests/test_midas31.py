@@ -64,7 +64,8 @@ def levit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("pictures", [1, pytest.param(100, marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("pictures", [1, 100])
 def test_every_engine_gives_what_torch_gives_for_levit(levit: Path, pictures: int) -> None:
     cache = ModelCache()
     assert cache.import_file(levit, "mine", ["pt"]).network == "dpt_levit_224"

@@ -91,6 +91,7 @@ def _put_back(cache: ModelCache, a: Path, b: Path) -> None:
 CHANGES: list[Change] = [_replace, _put_back, _repair, _evict, _put_back, _delete, _put_back]
 
 
+@pytest.mark.slow
 def test_what_is_loaded_stays_as_it_was_through_a_hundred_changes(
     cache: ModelCache, tiny_checkpoint: Path, tmp_path: Path, ledger: Ledger, full: bool
 ) -> None:

@@ -46,7 +46,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session", params=MIDAS)
+EACH = [pytest.param(network, marks=pytest.mark.slow if network == "dpt_large" else ()) for network in MIDAS]
+"""DPT_Hybrid has the same parts as DPT_Large, and is quicker."""
+
+
+@pytest.fixture(scope="session", params=EACH)
 def reference(request: pytest.FixtureRequest, synthetic: ModuleType) -> Iterator[Reference]:
     """Each network in turn; pytest orders the tests so that only one checkpoint is in memory."""
     network = request.param

@@ -34,7 +34,7 @@ PUBLISHED = [
     ("depth_anything_v2_outdoor_base", "DepthAnythingV2_Metric_VKITTI_Base", "DepthAnythingV2_Base"),
     ("depth_anything_v2_large", "DepthAnythingV2_Large", "DepthAnythingV2_Large"),
 ]
-QUICK = ("depth_anything_v2_small", "depth_anything_v1_small")
+QUICK = ("depth_anything_v2_small",)
 EACH = [
     pytest.param(case, id=case[0], marks=() if case[0] in QUICK else pytest.mark.slow) for case in PUBLISHED
 ]

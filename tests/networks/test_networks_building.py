@@ -244,7 +244,7 @@ def test_what_is_no_network_is_refused_with_what_was_found(
     with pytest.raises(UnrecognisedFile, match=found) as caught:
         networks.recognise(shapes)
     assert "nearest" not in str(caught.value)
-    assert "depthmap_tiny" in caught.value.remedy
+    assert "models list --all" in caught.value.remedy
 
 
 def test_the_classifier_is_unused_only_where_it_is_published() -> None:
