@@ -12,6 +12,12 @@ def private(pid: int) -> int:
     return sum(_bytes(line) for line in lines if line.startswith("Private_"))
 
 
+def anonymous(pid: int) -> int:
+    """Return the bytes in memory that a process has besides those of files."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(_bytes(line) for line in lines if line.startswith("RssAnon:"))
+
+
 def pss(pid: int, file: Path) -> int:
     """Return a process's share of a file's pages in memory: those that n processes have mapped count as 1/n."""
     return sum(_bytes(line) for line in _of_mappings(pid, file.resolve()) if line.startswith("Pss:"))

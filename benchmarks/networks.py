@@ -22,7 +22,7 @@ from .bench import clean
 from .common import arguments, show_in, table
 from .environment import Environment, peers
 from .material import photo
-from .memory import private
+from .memory import anonymous
 from .processes import Process, until_end, until_line
 from .series import alternate
 from .ways import MANY, SCRIPTS
@@ -103,10 +103,10 @@ def costs(model: str, rounds: int) -> tuple[object, ...]:
             process.step("keep")
             process.step("depth")
             seconds = statistics.median(process.step("depth") for _ in range(rounds))
-            memory = private(process.pid)
+            memory = anonymous(process.pid)
     return (
         model,
-        f"{spec.bytes / 1e6:,.0f} MB",
+        f"{(spec.bytes or 4 * spec.parameters) / 1e6:,.0f} MB",
         f"{first:.2f} s",
         f"{1 / seconds:.2f}",
         f"{memory / 1e6:,.0f} MB",
