@@ -10,6 +10,8 @@ from .errors import UsageError
 from .families import Family, family_of
 
 RELEASES = "https://github.com/isl-org/MiDaS/releases/download/"
+HUB = "https://huggingface.co/"
+"""Base URL of the files that Hugging Face's hub has."""
 RESIZES = ("minimal", "upper_bound", "lower_bound", "area", "square")
 """The rules by which a picture gets the size at which a network sees it; see `ModelSpec`."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -6,7 +6,7 @@ digests are known, the sizes are not.
 
 from __future__ import annotations
 
-from ..spec import IMAGENET, ModelSpec
+from ..spec import HUB, IMAGENET, ModelSpec
 
 _V2, _METRIC, _V1 = "Depth Anything V2", "Depth Anything V2, metric", "Depth Anything V1"
 GROUPS = {
@@ -14,7 +14,6 @@ GROUPS = {
     _METRIC: "metres, indoors up to 20 m, outdoors up to 80 m",
     _V1: "as accurate as V2, in less detail",
 }
-_HUB = "https://huggingface.co/"
 _MEASURED = "https://github.com/LiheYoung/Depth-Anything"
 _PAPER = "https://arxiv.org/abs/2406.09414"
 _FREE, _NC = "Apache-2.0", "CC-BY-NC-4.0"
@@ -40,7 +39,7 @@ def _model(
     accuracy: str = "",
     accuracy_source: str = "",
 ) -> ModelSpec:
-    """Return an entry; ``path`` is below `_HUB`."""
+    """Return an entry; ``path`` is below `spec.HUB`."""
     parameters, work = _SIZES[network.rpartition("_")[2]]
     return ModelSpec(
         name,
@@ -56,7 +55,7 @@ def _model(
         about=about,
         hub_names=(path.rpartition("/")[2],),
         hf_repo=hf_repo,
-        base=_HUB,
+        base=HUB,
         group=group,
         short=short,
         terms=terms,
