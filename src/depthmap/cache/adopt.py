@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from .. import formats
 from ..catalog import ModelSpec
-from ..checkpoints import huggingface, require_fit
+from ..checkpoints import huggingface
 from ..download import hub
 from ..errors import CacheError, FileError, ModelFileCorrupted, UnrecognisedFile
+from ..spec import HUB
 from ..store import Digest, Manifest, digest_file
 from ..store.commit import require_space
 from ..store.copying import link_or_copy
@@ -24,7 +25,7 @@ from ..store.digest import LEAF
 from ..store.names import TENSOR_FORMATS
 from .budget import make_room, size_of
 from .check import check, whole_files
-from .checkpoint import read
+from .checkpoint import out_of_transformers, read
 from .digests import known
 from .fetch import provenance
 from .record import CONVERTED, STATED, Known
@@ -32,7 +33,6 @@ from .shelf import Shelf
 from .source import is_kept
 
 log = logging.getLogger("depthmap")
-_HUGGING_FACE = "https://huggingface.co/"
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _Take = Callable[[Shelf, ModelSpec, Path, bool], str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -202,17 +202,16 @@ def _require(digest: Digest, sha256: str, source: Path) -> None:
 
 
 def _take_converted(shelf: Shelf, spec: ModelSpec, source: Path, dry_run: bool) -> str:
-    from ..formats.arrays import joined, map_arrays
+    from ..formats.arrays import map_arrays
 
     huggingface.sources(formats.scan(source).shapes, spec.network)  # before a gigabyte is hashed
     digest = _named(source)
     if dry_run:
         return ""
-    tensors = huggingface.convert(map_arrays(source), spec.network, joined)
-    require_fit(spec.network, {name: (array.dtype, array.shape) for name, array in tensors.items()})
+    tensors = out_of_transformers(map_arrays(source), spec.network)
     make_room(shelf, spec, digest.size)
     require_space(shelf.store.root, digest.size + LEAF)  # an .h5 is larger by its headers
-    origin = provenance(_HUGGING_FACE + spec.hf_repo, digest.sha256, "converted from the Hugging Face cache")
+    origin = provenance(HUB + spec.hf_repo, digest.sha256, "converted from the Hugging Face cache")
     with shelf.store.staging(spec.slug, "h5") as staged:
         formats.get("h5").save(tensors, staged, spec.as_metadata())
         shelf.store.add(_manifest(shelf, spec, origin), spec.slug, "h5", staged)

@@ -84,15 +84,27 @@ def read(source: Path, network: str = "") -> Checkpoint:
 
 def _renamed(layout: Layout, tensors: Mapping[str, Array], theirs: str, network: str) -> Checkpoint:
     """Return the tensors of a file that has transformers' names under the published ones."""
-    from ..formats.arrays import joined
-
     if network and layout_of(network) != layout_of(theirs):
         raise _other(layout.path, theirs, network)
-    own = huggingface.convert(tensors, theirs, joined)
-    require_fit(theirs, {name: (array.dtype, array.shape) for name, array in own.items()})
+    own = out_of_transformers(tensors, theirs)
     described = {name: TensorInfo(array.dtype, array.shape, 0) for name, array in own.items()}
     inner = replace(layout, tensors=described, mapped=False)  # they lie in no file yet
     return Checkpoint(formats.format_of(layout.path), inner, own, theirs, "", renamed=True)
+
+
+def out_of_transformers(tensors: Mapping[str, Array], network: str) -> dict[str, Array]:
+    """Return tensors that have transformers' names under the published ones; see `huggingface.convert`.
+
+    Raises
+    ------
+    UnrecognisedFile
+        When they do not make the network.
+    """
+    from ..formats.arrays import joined
+
+    own = huggingface.convert(tensors, network, joined)
+    require_fit(network, {name: (array.dtype, array.shape) for name, array in own.items()})
+    return own
 
 
 def _other(source: Path, found: str, wanted: str) -> UnrecognisedFile:
