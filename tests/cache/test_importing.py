@@ -7,6 +7,7 @@ import ast
 import collections
 import enum
 import functools
+import json
 import logging
 import shutil
 import sys
@@ -21,6 +22,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
+from cache.conftest import small
 from depthmap import ModelCache, formats, loader, networks
 from depthmap.checkpoints import places
 from depthmap.errors import UnrecognisedFile, UnsafeFile, UsageError
@@ -356,3 +358,19 @@ ModelCache().import_file({str(source)!r}, "mine")
 """)
     assert done.returncode == 0, done.stderr
     require_imported(ModelCache(), "mine", state)
+
+
+def test_weights_of_a_training_are_not_said_to_be_under_the_licence_of_the_published_ones(
+    cache: ModelCache, state: State, tmp_path: Path
+) -> None:
+    assert cache.spec("Depthmap_Tiny").licence != "unknown"
+    assert cache.import_file(written(state, tmp_path / "mine.pt"), "mine").licence == "unknown"
+
+
+def test_a_published_file_under_another_name_keeps_its_licence(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps({"models": [small(tiny_checkpoint, licence="CC-BY-4.0")]}))
+    monkeypatch.setenv("DEPTHMAP_CATALOG", str(catalog))
+    assert ModelCache().import_file(tiny_checkpoint, "mine").licence == "CC-BY-4.0"

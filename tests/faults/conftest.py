@@ -11,9 +11,10 @@ import pytest
 from support import FileServer
 
 from . import shim
+from .downloading import Network
 from .forking import ForkServer
 from .ledger import Ledger
-from .places import Place
+from .places import Place, write_foreign
 from .sweep import spread
 
 _LEDGER = pytest.StashKey[Ledger]()
@@ -107,6 +108,25 @@ def forks(ground: Path) -> Iterator[ForkServer]:
 def place(ground: Path, forks: ForkServer, tiny_checkpoint: Path) -> Place:
     """A catalogue, its mirror, and templates of caches."""
     return Place(ground, forks, tiny_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    """A checkpoint as somebody else publishes it: it has to be converted."""
+    path = tmp_path_factory.mktemp("foreign") / "published.safetensors"
+    write_foreign(tiny_checkpoint, path)
+    return path
+
+
+@pytest.fixture(params=["pt", pytest.param("safetensors", marks=pytest.mark.slow)])
+def network(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Network]:
+    """Servers of a model whose file is a ``.pt``, or one that has to be converted after it has come."""
+    foreign = request.getfixturevalue("foreign") if request.param == "safetensors" else None
+    network = Network(tmp_path, monkeypatch, foreign)
+    yield network
+    network.stop()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from depthmap.cache import ModelCache
 from depthmap.errors import DepthmapError, DownloadError
+from depthmap.formats.arrays import map_arrays
 from support import sha256, write_catalog
 
 from .servers import MIB, Fault, HostileServer, answers, truncated
@@ -23,7 +24,6 @@ _NETWORK = {
     "resize": "upper_bound",
     "mean": [0.5] * 3,
     "std": [0.5] * 3,
-    "path": "v1/small.pt",
 }
 
 
@@ -39,17 +39,27 @@ def _one_certificate(path: Path) -> Path:
     return path
 
 
+def require_same_tensors(foreign: Path, converted: Path) -> None:
+    """Require each tensor of a file that `places.write_foreign` made, bit for bit, and no other."""
+    theirs = {name.removeprefix("model."): array for name, array in map_arrays(foreign).items()}
+    ours = map_arrays(converted)
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].values.tobytes() == array.values.tobytes() for name, array in theirs.items())
+
+
 class Network:
     """Servers on loopback that have the published file of a model, and an empty cache that knows of them.
 
-    Mirrors are asked in the order in which they were made, then the official server.
+    Mirrors are asked in the order in which they were made, then the official server. The file is a ``.pt`` of random
+    bytes, or ``foreign``: a checkpoint that has to be converted.
     """
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, foreign: Path | None = None) -> None:
         self.folder = folder
-        self.published = folder / "published.pt"
-        self.published.write_bytes(_content())
-        self.size = _SIZE
+        self.published = foreign or folder / "published.pt"
+        if not foreign:
+            self.published.write_bytes(_content())
+        self.size = self.published.stat().st_size
         self.sha256 = sha256(self.published)
         self.monkeypatch = monkeypatch
         self.base = "http://127.0.0.1:9/"  # until there is an official server: nobody listens there
@@ -99,7 +109,7 @@ class Network:
         path = self.folder / "catalog.json"
         write_catalog(path, Small=self.published)
         catalog = json.loads(path.read_text())
-        catalog["models"][0] |= {**_NETWORK, "base": self.base}
+        catalog["models"][0] |= {**_NETWORK, "base": self.base, "path": f"v1/small{self.published.suffix}"}
         path.write_text(json.dumps(catalog))
         self.set(catalog=path, mirrors=",".join(self.mirrors))
         return ModelCache()
@@ -108,7 +118,11 @@ class Network:
         """Download the model; it must be whole, and nothing else may be left."""
         cache = self.cache()
         path = cache.download("small", ["pt"])["pt"]
-        assert sha256(path) == self.sha256
+        assert cache.detail("small")["provenance"]["sha256"] == self.sha256
+        if self.published.suffix == ".pt":
+            assert sha256(path) == self.sha256
+        else:
+            require_same_tensors(self.published, path)
         assert sorted(p.name for p in cache.cache_dir.iterdir() if p.name.startswith("midas_")) == [
             "midas_small.pkl",
             "midas_small.pt",

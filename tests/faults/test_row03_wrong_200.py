@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from depthmap.errors import DigestMismatch
@@ -26,13 +23,6 @@ from .servers import (
 
 ROW = 3
 CUTS = [0, 1, MIB - 1, MIB, 3 * MIB + 12_345, -1]
-
-
-@pytest.fixture
-def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    network = Network(tmp_path, monkeypatch)
-    yield network
-    network.stop()
 
 
 # -- a truncated 200 ------------------------------------------------------------------------------------------
@@ -153,7 +143,7 @@ PAGES = {
     "unframed": (shaped("unframed"),),
     "without a type": (page(kind=None),),
     "that claims to be binary": (page(kind="application/octet-stream"), shaped("chunked")),
-    "longer than the file": (page(7 * MIB), shaped("chunked")),
+    "longer than the file": (page(32 * MIB), shaped("chunked")),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,13 +36,6 @@ from .servers import (
 ROW = 4
 CUT = 3 * MIB + 12_345
 CUTS = [MIB, CUT]
-
-
-@pytest.fixture
-def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    network = Network(tmp_path, monkeypatch)
-    yield network
-    network.stop()
 
 
 def test_a_download_that_goes_on_asks_under_its_strong_etag(network: Network, ledger: Ledger) -> None:

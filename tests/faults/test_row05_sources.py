@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,13 +26,6 @@ from .servers import (
 )
 
 ROW = 5
-
-
-@pytest.fixture
-def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    network = Network(tmp_path, monkeypatch)
-    yield network
-    network.stop()
 
 
 # -- a stalled socket -------------------------------------------------------------------------------------------
