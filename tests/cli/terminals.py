@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 
 
-def on_terminal(args: Sequence[str], columns: int = 80, *, stdout: int | None = None) -> tuple[int, str]:
+def on_terminal(
+    args: Sequence[str], columns: int = 80, *, stdout: int | None = None, typed: bytes = b""
+) -> tuple[int, str]:
     """Run a command on a terminal so wide; return its exit status, and all that it wrote there.
 
-    ``stdout`` may go elsewhere (`subprocess.DEVNULL`).
+    ``stdout`` may go elsewhere (`subprocess.DEVNULL`). ``typed`` waits there for the command to read it.
     """
     import fcntl
     import pty
@@ -28,6 +30,7 @@ def on_terminal(args: Sequence[str], columns: int = 80, *, stdout: int | None = 
         env={**os.environ, "TERM": "xterm-256color"},
     )
     os.close(follower)
+    os.write(leader, typed)
     seen = b""
     while True:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run
+from cli.terminals import on_terminal
 from depthmap.cache import ModelCache
 from depthmap.cli.serve import _is_loopback
 from support import flip
@@ -104,6 +105,21 @@ def test_setup_asks_on_a_terminal(mirror: Path) -> None:
     assert "DPT_Hybrid" in err  # the choice
     assert ModelCache().is_cached("toy", "pt")
     assert not ModelCache().is_cached("toy", "h5")
+
+
+@pytest.mark.parametrize(("answer", "cached"), [(b"y", True), (b"n", False)])
+def test_setup_asks_on_a_terminal_before_it_accepts_a_licence(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, cached: bool
+) -> None:
+    catalog = tmp_path / "closed.json"
+    (toy,) = json.loads(Path(os.environ["DEPTHMAP_CATALOG"]).read_text())["models"]
+    catalog.write_text(json.dumps({"models": [toy | {"licence": "CC-BY-NC-4.0", "terms": "CC-BY-NC-4.0"}]}))
+    monkeypatch.setenv("DEPTHMAP_CATALOG", str(catalog))
+    status, shown = on_terminal(["setup", "--models", "toy", "--formats", "pt"], typed=answer + b"\n")
+    assert "not for commercial use" in shown
+    assert "creativecommons.org" in shown
+    assert ModelCache().is_cached("toy") == cached
+    assert (status == 0) == cached
 
 
 def test_doctor_loads_and_predicts_with_every_model_and_format(run: Run, mine: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 from contextlib import ExitStack
@@ -94,8 +95,13 @@ def import_file(
 
 
 def _identified(shelf: Shelf, source: Path, name: str, layout: Layout, network: str) -> ModelSpec:
-    published = (spec.network for spec in published_as(source, shelf.catalog))
-    return identify(name, layout, shelf.catalog, network, hints=published)
+    published = {spec.network: spec for spec in published_as(source, shelf.catalog)}
+    spec = identify(name, layout, shelf.catalog, network, hints=published)
+    return (
+        dataclasses.replace(spec, licence=published[spec.network].licence)
+        if spec.network in published
+        else spec
+    )
 
 
 def _say(checkpoint: Checkpoint, source: Path) -> None:

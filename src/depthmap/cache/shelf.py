@@ -160,8 +160,8 @@ def identify(
 
     Input size, mean and standard deviation are those that our own exporter wrote into the file, else the network's.
     Where several networks have the same tensors, ``network`` says which it is, else what our own exporter wrote, else
-    the first of the ``hints`` that is one of them. Else it is taken for the first of them, and that is said. Hints
-    are networks whose published file it is; weights of anybody else's are under a licence that nobody told us.
+    the first of the ``hints`` that is one of them. Else it is taken for the first of them, and that is said.
+    Its licence is unknown: the published weights are others.
 
     Raises
     ------
@@ -180,11 +180,9 @@ def identify(
     stated = _stated(layout)
     if stated and stated.network in ((network,) if network else fitting):
         return stated.renamed(name)
-    hinted = next((hint for hint in hints if hint in fitting), "")
     if not network and len(fitting) > 1:
-        network = hinted or _guessed(layout, fitting, catalog)
-    spec = of_network(network or fitting[0], catalog).renamed(name)
-    return spec if spec.network == hinted else replace(spec, licence="unknown")
+        network = next((hint for hint in hints if hint in fitting), "") or _guessed(layout, fitting, catalog)
+    return replace(of_network(network or fitting[0], catalog).renamed(name), licence="unknown")
 
 
 def _guessed(layout: Layout, fitting: Sequence[str], catalog: Mapping[str, ModelSpec]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from ..catalog import GROUPS
 from .output import size_text, table
 
 _LONGEST = 36
 """Characters of the longest name that leave room for the rest of a line."""
+_LICENCE = 12
+"""Characters of the longest licence that do."""
 
 
 def by_group(
@@ -32,3 +35,9 @@ def marked(name: str, mark: str) -> str:
 def rough_size(nbytes: float, parameters: int) -> str:
     """Return the size of a file, which may be known roughly: four bytes a parameter."""
     return size_text(nbytes) if nbytes else f"~{size_text(round(parameters * 4, -6))}" if parameters else ""
+
+
+def licence_text(row: Mapping[str, Any]) -> str:
+    """Return the licence that counts of a row of `ModelCache.models`."""
+    name = row["terms"] or str(row["licence"]).partition(";")[0]
+    return name if len(name) <= _LICENCE else f"{name[: _LICENCE - 3]}..."

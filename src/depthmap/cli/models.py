@@ -8,13 +8,11 @@ import click
 
 from ..store.names import FORMATS
 from .lazy import LazyGroup
-from .listing import by_group, marked, rough_size
+from .listing import by_group, licence_text, marked, rough_size
 from .output import count, size_text
 from .session import Session, common, with_models, with_session
 
 _MB = 1e6
-_LICENCE = 12
-"""Characters of the longest licence that leave room for the rest of a line."""
 _STATUS = {"available": "", "incomplete": "unusable"}
 """What a list says instead: what can be had needs no word, and the other is too long."""
 
@@ -82,7 +80,7 @@ def _by_group(rows: list[dict[str, Any]]) -> list[str]:
                 marked(row["name"], "recommended" if row["recommended"] else ""),
                 _size(row),
                 _given(row),
-                _licence(row),
+                licence_text(row),
                 _status(row),
             ),
         )
@@ -99,11 +97,6 @@ def _size(row: dict[str, Any]) -> str:
 
 def _given(row: dict[str, Any]) -> str:
     return str(row["kind"]).partition(" ")[0]
-
-
-def _licence(row: dict[str, Any]) -> str:
-    name = row["terms"] or str(row["licence"]).partition(";")[0]
-    return name if len(name) <= _LICENCE else f"{name[: _LICENCE - 3]}..."
 
 
 def _status(row: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,8 @@ from ..errors import (
     Unverified,
 )
 from ..store.names import TENSOR_FORMATS
-from .output import seconds_text, size_text, table
+from .listing import by_group, licence_text, rough_size
+from .output import seconds_text
 from .session import (
     FAILED,
     SOME_FAILED,
@@ -78,8 +80,11 @@ def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], y
         answer = click.prompt("Formats", default=both, err=True)
         formats = (answer,) if answer != both else ()
     specs = _specs(cache, _split(chosen) or [_DEFAULT])
+    accepted = _ask_licences(cache, specs) if asks else []
     wanted = _formats(formats)
-    outcomes = [_fetch(session, cache, spec, wanted) for spec in specs if not spec.embedded]
+    outcomes = [
+        _fetch(session, cache, spec, wanted, accept=spec in accepted) for spec in specs if not spec.embedded
+    ]
     embedded = [spec for spec in cache.shelf.catalog.values() if spec.embedded]
     had = [
         spec
@@ -93,18 +98,37 @@ def setup(session: Session, chosen: tuple[str, ...], formats: tuple[str, ...], y
 
 
 def _ask_models(session: Session, cache: ModelCache) -> str:
-    rows = [row for row in cache.models() if row["download_mb"] and (row["short"] or not row["group"])]
+    published = {spec.slug for spec in cache.shelf.catalog.values() if spec.url}
     cells = [
         (
-            row["name"],
-            "cached" if row["status"] == "cached" else size_text(row["download_mb"] * 1e6),
-            row["about"],
+            row["group"],
+            (
+                row["name"],
+                "cached"
+                if row["status"] == "cached"
+                else rough_size(row["download_mb"] * 1e6, row["parameters"]),
+                licence_text(row),
+            ),
         )
-        for row in rows
+        for row in cache.models()
+        if row["slug"] in published and (row["short"] or not row["group"])
     ]
-    for line in table(("MODEL", "DOWNLOAD", "ABOUT"), cells, right=[1]):
+    for line in by_group(("MODEL", "DOWNLOAD", "LICENCE"), cells, right=[1]):
         session.say(line)
     return str(click.prompt("Models (names separated by commas, all, none)", default=_DEFAULT, err=True))
+
+
+def _ask_licences(cache: ModelCache, specs: Sequence[ModelSpec]) -> list[ModelSpec]:
+    """Ask about each licence that is to be accepted and was not; return the models whose licence now is."""
+    from ..cache.consent import is_due
+    from ..licences import licence_of
+
+    def accepts(spec: ModelSpec) -> bool:
+        licence = licence_of(spec)
+        click.echo(f"{spec.name}: {spec.licence} ({licence.says}; {licence.url})", err=True)
+        return click.confirm("Do you accept this licence?", err=True)
+
+    return [spec for spec in specs if is_due(cache.shelf, spec) and accepts(spec)]
 
 
 def _split(values: tuple[str, ...]) -> list[str]:
@@ -128,7 +152,9 @@ def _formats(values: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[str, ...]) -> dict[str, Any]:
+def _fetch(
+    session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[str, ...], *, accept: bool
+) -> dict[str, Any]:
     from .compiling import compile_quietly
     from .progress import in_bytes
 
@@ -136,7 +162,7 @@ def _fetch(session: Session, cache: ModelCache, spec: ModelSpec, formats: tuple[
     try:
         adopted = _adopt(session, cache, spec)
         with in_bytes(session) as report:
-            paths = cache.download(spec.name, _needed(cache, spec, formats), report)
+            paths = cache.download(spec.name, _needed(cache, spec, formats), report, accept_licence=accept)
         compile_quietly(session, cache, spec.name)
     except DepthmapError as error:
         # Without a network there is nothing wrong here; wrong bytes, missing leave and a full disk are failures.

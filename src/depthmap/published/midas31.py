@@ -67,6 +67,7 @@ MODELS = (
         344_338_601,
         "at a smaller size; BEiT-L/16",
         "",
+        work=1.44,
     ),
     _model(
         "DPT_BEiT_B_384",
@@ -101,6 +102,7 @@ MODELS = (
         "squeezes pictures to a square; Swin V2 B",
         "δ < 1.25: NYU 96.7 %, KITTI 94.0 %, both trained on",
         square=True,
+        work=0.43,
     ),
     _model(
         "DPT_SwinV2_T_256",
