@@ -61,6 +61,7 @@ class Network:
             self.published.write_bytes(_content())
         self.size = self.published.stat().st_size
         self.sha256 = sha256(self.published)
+        self.path = f"v1/small{self.published.suffix}"
         self.monkeypatch = monkeypatch
         self.base = "http://127.0.0.1:9/"  # until there is an official server: nobody listens there
         self.mirrors: list[str] = []
@@ -78,7 +79,7 @@ class Network:
 
     def server(self, *faults: Fault) -> HostileServer:
         """Start a server that depthmap is not told of."""
-        self.servers.append(HostileServer(self.published, *faults))
+        self.servers.append(HostileServer(self.published, *faults, name=self.path))
         return self.servers[-1]
 
     def official(self, *faults: Fault) -> HostileServer:
@@ -109,7 +110,7 @@ class Network:
         path = self.folder / "catalog.json"
         write_catalog(path, Small=self.published)
         catalog = json.loads(path.read_text())
-        catalog["models"][0] |= {**_NETWORK, "base": self.base, "path": f"v1/small{self.published.suffix}"}
+        catalog["models"][0] |= {**_NETWORK, "base": self.base, "path": self.path}
         path.write_text(json.dumps(catalog))
         self.set(catalog=path, mirrors=",".join(self.mirrors))
         return ModelCache()

@@ -202,8 +202,8 @@ def test_a_redirect_to_itself_is_an_error(network: Network, ledger: Ledger) -> N
 
 def test_two_servers_that_redirect_to_each_other_are_an_error(network: Network, ledger: Ledger) -> None:
     other, official = network.server(), network.official()
-    official.faults = (redirects(f"{other.url}v1/small.pt"),)
-    other.faults = (redirects(f"{official.url}v1/small.pt"),)
+    official.faults = (redirects(f"{other.url}{network.path}"),)
+    other.faults = (redirects(f"{official.url}{network.path}"),)
     with ledger.injection(ROW, "a redirect loop over two hosts"):
         network.fails(words="redirect")
         assert len(official.requests) + len(other.requests) < 50
@@ -242,7 +242,7 @@ def test_a_loop_at_a_mirror_leaves_the_file_to_the_next_source(network: Network,
 @pytest.mark.parametrize("status", [301, 302, 307])
 def test_a_download_goes_on_behind_a_redirect(network: Network, ledger: Ledger, status: int) -> None:
     storage = network.server(truncated(2 * MIB).only(1))
-    network.official(redirects(f"{storage.url}v1/small.pt", status))
+    network.official(redirects(f"{storage.url}{network.path}", status))
     with ledger.injection(ROW, f"cut behind a {status}"):
         network.fails()
         network.fetch()
