@@ -39,8 +39,8 @@ class Scenario:
     row: int = 1
 
     def run(self, place: Place, **how: Any) -> Outcome:
-        """Run the operation in a child; ``{a}``, ``{b}``, ``{out}`` in its arguments are the place's paths."""
-        places = {"a": place.a, "b": place.b, "out": place.out}
+        """Run the operation in a child; ``{a}``, ``{b}``, ``{foreign}``, ``{out}`` in its arguments are the place's paths."""
+        places = {"a": place.a, "b": place.b, "foreign": place.foreign, "out": place.out}
         filled = {
             key: value.format(**places) if isinstance(value, str) else value
             for key, value in self.arguments.items()
@@ -72,6 +72,16 @@ SCENARIOS = [
         "empty",
         "import_file",
         {"source": "{a}", "name": "mine"},
+        {},
+        {"mine": BOTH},
+        settled=("UsageError",),
+        row=13,
+    ),
+    Scenario(
+        "import of another form",
+        "empty",
+        "import_file",
+        {"source": "{foreign}", "name": "mine"},
         {},
         {"mine": BOTH},
         settled=("UsageError",),
