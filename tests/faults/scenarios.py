@@ -39,7 +39,7 @@ class Scenario:
     row: int = 1
 
     def run(self, place: Place, **how: Any) -> Outcome:
-        """Run the operation in a child; ``{a}``, ``{b}``, ``{foreign}``, ``{out}`` in its arguments are the place's paths."""
+        """Run the operation in a child; ``{a}``, ``{b}``, ``{foreign}``, ``{out}`` in its arguments are paths."""
         places = {"a": place.a, "b": place.b, "foreign": place.foreign, "out": place.out}
         filled = {
             key: value.format(**places) if isinstance(value, str) else value
