@@ -35,18 +35,22 @@ _AXES: dict[int, list[str]] = {
 
 
 def exported(network: str) -> ir.Model:
-    """Return the network as exported by torch, for any number of pictures, and for all sizes that it takes."""
+    """Return the network as exported by torch, for all numbers of pictures and all sizes that it takes."""
     family = family_of(network)
     others = family.inputs[1:]
-    n = torch.export.Dim("n", min=1, max=4096)
+    batch = {} if family.alone else {0: torch.export.Dim("n", min=1, max=4096)}
+    pictures = 1 if family.alone else 2
     height, width = (family.fixed or count * family.multiple for count in (8, 6))
     axes = {} if family.fixed else {2: "rows", 3: "columns"}
     sides = {a: family.multiple * torch.export.Dim(name, min=2, max=4096) for a, name in axes.items()}
     program = torch.onnx.export(
         build(network),
-        (torch.empty(2, 3, height, width, device="meta"), *(torch.empty(2, device="meta") for _ in others)),
+        (
+            torch.empty(pictures, 3, height, width, device="meta"),
+            *(torch.empty(pictures, device="meta") for _ in others),
+        ),
         dynamo=True,
-        dynamic_shapes=({0: n} | sides, *({0: n} for _ in others)),
+        dynamic_shapes=(batch | sides, *(batch for _ in others)),
         input_names=list(family.inputs),
         output_names=list(family.outputs),
         optimize=False,
