@@ -5,16 +5,22 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 import torch
+from onnx import numpy_helper
+from tools import graphs
 from torch import Tensor, nn
 
 from depthmap import checkpoints, networks
 from depthmap.camera import Camera
 from depthmap.catalog import CATALOG
+from depthmap.engines import ENGINES
 from depthmap.families import family_of
 from depthmap.networks.depth_pro import CROP, FINE, GRID, MIDDLE, PATCH, SIDE, DepthProVariant, Tiling
 from depthmap.readings import Scene, read
@@ -76,7 +82,7 @@ def test_outputs_are_those_of_its_family_and_every_parameter_has_a_part_in_them(
 def test_crops_reach_all_of_the_picture_and_are_joined_where_they_were(tiling: Tiling, side: int) -> None:
     pixels = torch.arange(2 * side * side, dtype=torch.float64).reshape(2, 1, side, side)
     crops = torch.cat(tiling.crops(pixels))
-    assert crops.shape == (2 * tiling.count**2, 1, CROP, CROP)
+    assert crops.shape == (2 * tiling.along**2, 1, CROP, CROP)
     first_of_patches = crops[:, :, ::PATCH, ::PATCH]
     assert first_of_patches.shape[2:] == (GRID, GRID)
     assert torch.equal(tiling.joined(first_of_patches), pixels[:, :, ::PATCH, ::PATCH])
@@ -84,12 +90,12 @@ def test_crops_reach_all_of_the_picture_and_are_joined_where_they_were(tiling: T
 
 @pytest.mark.parametrize("tiling", [FINE, MIDDLE])
 def test_of_what_two_crops_share_each_gives_half(tiling: Tiling) -> None:
-    numbers = torch.arange(tiling.count**2, dtype=torch.float32)
+    numbers = torch.arange(tiling.along**2, dtype=torch.float32)
     joined = tiling.joined(numbers[:, None, None, None].expand(-1, 1, GRID, GRID))[0, 0]
     along = [len(list(same)) for _, same in itertools.groupby(joined[0].tolist())]
     inner, outer = tiling.stride // PATCH, (tiling.stride + CROP) // PATCH // 2
-    assert along == [outer, *[inner] * (tiling.count - 2), outer]
-    assert torch.equal(joined[:, 0], joined[0] * tiling.count)
+    assert along == [outer, *[inner] * (tiling.along - 2), outer]
+    assert torch.equal(joined[:, 0], joined[0] * tiling.along)
 
 
 @pytest.mark.slow
@@ -102,6 +108,25 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one() -> None:
     for ours, single in zip(together, singles, strict=True):
         assert relative_error(ours, single) < TOLERANCE
         assert relative_error(single[0], single[1]) > TOLERANCE
+
+
+@pytest.mark.slow  # torch's exporter
+def test_every_engine_gives_what_torch_gives_of_a_network_with_few_channels(tmp_path: Path) -> None:
+    module = filled(SMALL.build().eval())
+    model = graphs.exported(SMALL.build(), family_of(NAME))
+    graphs.simplify(model)
+    graphs.strip(model)
+    whole = ir.to_proto(model)
+    whole.graph.initializer.extend(
+        numpy_helper.from_array(tensor.numpy(), name) for name, tensor in module.state_dict().items()
+    )
+    onnx.save(whole, tmp_path / "whole.onnx")
+    picture = network_input(SIDE, SIDE)
+    with torch.inference_mode():
+        expected = module(picture)
+    for engine in ENGINES.values():
+        for found, one in zip(engine.open(tmp_path / "whole.onnx")(picture.numpy()), expected, strict=True):
+            assert relative_error(found, one) < END_TO_END
 
 
 def test_the_input_is_that_of_the_official_transform() -> None:

@@ -53,20 +53,20 @@ class DepthProVariant:
 class Tiling(NamedTuple):
     """How a square is cut into crops."""
 
-    count: int
+    along: int
     """Crops along one side."""
     stride: int
     """Pixels from one to the next."""
 
     def crops(self, x: Tensor) -> list[Tensor]:
         """Cut squares (N, 3, S, S) into crops (N, 3, 384, 384), row by row."""
-        starts = [number * self.stride for number in range(self.count)]
+        starts = [number * self.stride for number in range(self.along)]
         return [x[..., top : top + CROP, left : left + CROP] for top in starts for left in starts]
 
     def joined(self, maps: Tensor) -> Tensor:
-        """Join what was made of crops, one after another in (count² · N, C, 24, 24), to maps (N, C, H, W)."""
-        kept = [self._kept(number) for number in range(self.count)]
-        crops = iter(maps.chunk(self.count**2))
+        """Join what was made of crops, one after another in (along² · N, C, 24, 24), to maps (N, C, H, W)."""
+        kept = [self._kept(number) for number in range(self.along)]
+        crops = iter(maps.chunk(self.along**2))
         rows = [
             torch.cat([next(crops)[:, :, down, across] for across in kept], dim=3)  # in their order
             for down in kept
@@ -76,7 +76,7 @@ class Tiling(NamedTuple):
     def _kept(self, number: int) -> slice:
         """Return which positions of a crop are kept along one axis: half of those that it shares with another."""
         shared = (CROP - self.stride) // PATCH // 2
-        return slice(shared if number else 0, GRID - shared if number < self.count - 1 else GRID)
+        return slice(shared if number else 0, GRID - shared if number < self.along - 1 else GRID)
 
 
 FINE, MIDDLE = Tiling(5, 288), Tiling(3, 192)
@@ -113,7 +113,8 @@ class Transformer(nn.Module):
 
 def _maps(tokens: Tensor) -> Tensor:
     """Lay tokens (N, 24 · 24, C) out as maps (N, C, 24, 24)."""
-    return tokens.transpose(1, 2).unflatten(2, (GRID, GRID))
+    maps: Tensor = tokens.transpose(1, 2).unflatten(2, (GRID, GRID))  # type: ignore[no-untyped-call]  # of torch
+    return maps
 
 
 def _doubling(inputs: int, outputs: int, *, bias: bool = False) -> ConvTranspose2d:
@@ -161,7 +162,7 @@ class Encoder(nn.Module):
         """
         crops = [*FINE.crops(x), *MIDDLE.crops(_shrunk(x, 2)), quarter]
         early, late, last = map(_maps, self.patch_encoder.tapped(torch.cat(crops), self.taps))
-        fine, middle = (tiling.count**2 * x.shape[0] for tiling in (FINE, MIDDLE))
+        fine, middle = (tiling.along**2 * x.shape[0] for tiling in (FINE, MIDDLE))
         coarse = (
             self.upsample2(last[fine + middle :]),
             self.upsample_lowres(_maps(self.image_encoder(quarter))),
