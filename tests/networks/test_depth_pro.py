@@ -159,7 +159,7 @@ def found() -> Found:
 
 def full_size(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that runs the whole network: gigabytes, and minutes."""
-    return pytest.mark.slow(pytest.mark.timeout(1800)(test))
+    return pytest.mark.slow(pytest.mark.timeout(7200)(test))
 
 
 @full_size
