@@ -21,6 +21,7 @@ from depthmap.catalog import (
     with_file,
 )
 from depthmap.errors import UnknownModel, UsageError
+from depthmap.licences import LICENCES
 from depthmap.published import BY_ACCURACY
 
 
@@ -67,7 +68,8 @@ def test_whatever_licence_is_not_open_is_to_be_accepted_and_of_fine_tuned_weight
 ) -> None:
     assert (spec.licence_name in OPEN) == (not spec.terms)
     tuned_from_closed = spec.group.startswith("Depth Anything V2") and not spec.name.endswith("Small")
-    assert bool(spec.terms) == tuned_from_closed
+    assert bool(spec.terms) == (tuned_from_closed or spec.group == "Depth Pro")
+    assert not spec.terms or spec.terms in LICENCES
 
 
 def test_the_list_begins_with_the_models_that_it_always_had() -> None:
@@ -80,13 +82,14 @@ def test_the_groups_are_one_after_another() -> None:
     assert sum(one != other for one, other in pairwise(groups)) == len(GROUPS) - 1
 
 
-def test_the_short_list_has_what_it_always_had_and_one_or_two_of_each_other_group() -> None:
+def test_the_short_list_has_what_it_always_had_and_one_or_two_of_each_other_group_that_has_a_free_one() -> (
+    None
+):
     short = [spec for spec in CATALOG.values() if spec.short]
     assert [spec.name for spec in short][: len(EARLIER)] == EARLIER
     later = Counter(spec.group for spec in short[len(EARLIER) :])
-    assert set(later) == {spec.group for spec in CATALOG.values()} - {
-        CATALOG[n.lower()].group for n in EARLIER
-    }
+    free = {spec.group for spec in CATALOG.values() if not spec.terms}
+    assert set(later) == free - {CATALOG[n.lower()].group for n in EARLIER}
     assert set(later.values()) <= {1, 2}
     assert not any(spec.terms for spec in short)
 

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
 from depthmap.camera import Camera
 from depthmap.catalog import of_network
@@ -101,3 +103,44 @@ def test_without_a_camera_metres_are_those_of_the_assumed_one() -> None:
     assert unknown.intrinsics.is_assumed
     known = Depth(**read(outputs, scene("da3_metric_large", EXIF)))
     assert np.allclose(unknown.with_camera(EXIF).values, known.values, rtol=1e-6)
+
+
+CANONICAL = RANDOM.uniform(0, 3, (96, 96)).astype(np.float32)
+"""Inverse depth of Depth Pro: somewhere nothing, which is as far as can be."""
+CANONICAL[:20] = 0
+RIGHT_ANGLE = np.float32(90)
+
+
+def official_metres(canonical: np.ndarray, focal: float) -> np.ndarray:
+    """Return what Apple's code makes of it for a picture of 112 × 84."""
+    inverse = torch.from_numpy(canonical)[None, None] * (112 / focal)
+    inverse = F.interpolate(inverse, (84, 112), mode="bilinear", align_corners=False)
+    metres: np.ndarray = (1 / inverse.clamp(1e-4, 1e4))[0, 0].numpy()
+    return metres
+
+
+def test_metres_follow_from_the_field_of_view_and_the_camera_is_its() -> None:
+    depth = Depth(**read((CANONICAL, RIGHT_ANGLE), scene("depth_pro")))
+    assert (depth.kind, depth.per_focal) == ("metric depth", True)
+    assert depth.camera is not None
+    assert depth.camera.fx == depth.camera.fy == pytest.approx(56)
+    assert (depth.camera.cx, depth.camera.cy, depth.camera.source) == (55.5, 41.5, "DepthPro")
+    np.testing.assert_allclose(depth.values, official_metres(CANONICAL, 56), rtol=1e-5)
+    assert depth.values.max() == np.float32(1e4)
+
+
+def test_a_camera_that_the_photo_names_comes_before_the_field_of_view() -> None:
+    named = Depth(**read((CANONICAL, RIGHT_ANGLE), scene("depth_pro", EXIF)))
+    assert named.camera == EXIF
+    np.testing.assert_allclose(named.values, official_metres(CANONICAL, 400), rtol=1e-5)
+    found = Depth(**read((CANONICAL, RIGHT_ANGLE), scene("depth_pro"))).with_camera(EXIF)
+    near = named.values < 1e4
+    np.testing.assert_allclose(found.values[near], named.values[near], rtol=1e-5)
+
+
+@pytest.mark.parametrize("degrees", [0, -3, 180, 1e9, math.nan])
+def test_a_field_of_view_of_no_camera_gives_the_metres_of_an_assumed_one(degrees: float) -> None:
+    depth = Depth(**read((CANONICAL, np.float32(degrees)), scene("depth_pro")))
+    assert depth.camera is None
+    np.testing.assert_allclose(depth.values, official_metres(CANONICAL, depth.intrinsics.focal), rtol=1e-5)
+    assert "for an assumed camera" in depth.meaning

@@ -17,9 +17,10 @@ import onnx_ir as ir
 import torch
 from onnx_ir.passes.common import CommonSubexpressionEliminationPass, RemoveUnusedNodesPass
 from onnxscript import optimizer
+from torch import nn
 
 from depthmap.engines.artefact import GRAPHS
-from depthmap.families import MIDAS31, family_of
+from depthmap.families import MIDAS31, Family, family_of
 from depthmap.networks import NETWORKS, build
 
 SMALL, SMALL_MIDAS31 = 4096, 256
@@ -34,19 +35,22 @@ _AXES: dict[int, list[str]] = {
 """What an output's axes are called, by how many it has."""
 
 
-def exported(network: str) -> ir.Model:
-    """Return the network as exported by torch, for any number of pictures, and for all sizes that it takes."""
-    family = family_of(network)
+def exported(network: nn.Module, family: Family) -> ir.Model:
+    """Return a network as exported by torch, for all numbers of pictures and all sizes that its family takes."""
     others = family.inputs[1:]
-    n = torch.export.Dim("n", min=1, max=4096)
+    batch = {} if family.alone else {0: torch.export.Dim("n", min=1, max=4096)}
+    pictures = 1 if family.alone else 2
     height, width = (family.fixed or count * family.multiple for count in (8, 6))
     axes = {} if family.fixed else {2: "rows", 3: "columns"}
     sides = {a: family.multiple * torch.export.Dim(name, min=2, max=4096) for a, name in axes.items()}
     program = torch.onnx.export(
-        build(network),
-        (torch.empty(2, 3, height, width, device="meta"), *(torch.empty(2, device="meta") for _ in others)),
+        network,
+        (
+            torch.empty(pictures, 3, height, width, device="meta"),
+            *(torch.empty(pictures, device="meta") for _ in others),
+        ),
         dynamo=True,
-        dynamic_shapes=({0: n} | sides, *({0: n} for _ in others)),
+        dynamic_shapes=(batch | sides, *(batch for _ in others)),
         input_names=list(family.inputs),
         output_names=list(family.outputs),
         optimize=False,
@@ -160,7 +164,7 @@ def _values(graph: ir.Graph) -> Iterator[ir.Value]:
 
 def make(network: str, folder: Path) -> Path:
     """Write the graph of a network, and return its path."""
-    model = exported(network)
+    model = exported(build(network), family_of(network))
     simplify(model, SMALL_MIDAS31 if network in MIDAS31 else SMALL)
     strip(model, len(family_of(network).inputs))
     path = folder / f"{network}.onnx"

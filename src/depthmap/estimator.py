@@ -206,9 +206,10 @@ class DepthEstimator:
         for number, arrays in enumerate(inputs):
             by_size.setdefault(arrays[0].shape, []).append(number)
         depths: dict[int, Depth] = {}
+        together = 1 if seen.family.alone else max(1, batch_size)
         for numbers in by_size.values():
-            for start in range(0, len(numbers), max(1, batch_size)):
-                chunk = numbers[start : start + batch_size]
+            for start in range(0, len(numbers), together):
+                chunk = numbers[start : start + together]
                 batch = zip(*(inputs[number] for number in chunk), strict=True)
                 outputs = self._run(*(np.stack(arrays) for arrays in batch))
                 for number, *of_one in zip(chunk, *outputs, strict=True):

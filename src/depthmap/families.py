@@ -16,6 +16,8 @@ class Family(NamedTuple):
     """Sides of the network's input are multiples of this, in pixels."""
     fixed: int = 0
     """The side of the only square that it takes, in pixels; 0 where it takes pictures of any size."""
+    alone: bool = False
+    """It takes one picture at a time: of more it would need gigabytes each, and be no quicker."""
     prepared: str = "cubic"
     """How a picture is resized for it: one of `transforms.PREPARED`."""
     restored: str = "cubic"
@@ -58,6 +60,15 @@ MOGE = Family(
     kind="metric depth",
 )
 MOGE_NORMAL = MOGE._replace(outputs=("points", "normal", "mask", "scale"))
+DEPTH_PRO = Family(
+    fixed=1536,
+    alone=True,
+    prepared="linear",
+    restored="linear",
+    outputs=("inverse_depth", "fov"),
+    reading="field_of_view",
+    kind="metric depth",
+)
 MIDAS31 = {
     "dpt_beit_large_512": 512,
     "dpt_beit_large_384": 384,
@@ -89,6 +100,7 @@ FAMILIES = (
         "moge2_large_normal": MOGE_NORMAL,
         "moge2_large": MOGE,
     }
+    | {"depth_pro": DEPTH_PRO}
     | {network: MIDAS._replace(fixed=size) for network, size in MIDAS31.items() if "beit" not in network}
 )
 """By network; those that are not here are MiDaS's."""

@@ -18,8 +18,12 @@ LICENCES = {
     "CC-BY-NC-4.0": Licence(
         "not for commercial use", "https://creativecommons.org/licenses/by-nc/4.0/legalcode"
     ),
+    "apple-ascl": Licence(
+        "Apple's own: no rights to patents; Apple's copy of the model on Hugging Face is for research only",
+        "https://github.com/apple/ml-depth-pro/blob/main/LICENSE",
+    ),
 }
-"""By SPDX name."""
+"""By SPDX name, or the one that Hugging Face has for it."""
 
 
 def licence_of(spec: ModelSpec) -> Licence:

@@ -50,9 +50,9 @@ class ModelSpec:
     embedded: str = ""
     """File name of the weights in ``depthmap/embedded``, when they ship in the package."""
     hub_names: tuple[str, ...] = ()
-    """Names under which torch.hub has stored the same file."""
+    """Names under which torch.hub, or Hugging Face's tools, have stored the same file."""
     hf_repo: str = ""
-    """Repository on Hugging Face that has the same weights under transformers' names."""
+    """Repository on Hugging Face that has the same weights: under transformers' names, or as in `hub_names`."""
     base: str = RELEASES
     """Base URL of the official source."""
     group: str = ""

@@ -402,6 +402,7 @@ _TAPS: dict[str, Callable[[int, int], Taps]] = {
 
 PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
     "cubic": lambda picture, height, width, spec: resize_cubic(picture, height, width),
+    "linear": lambda picture, height, width, spec: _resized(picture, height, width, _TAPS["linear"]),
     "bytes": _resize_bytes,
     "linear_antialiased": lambda picture, height, width, spec: _resized(
         picture, height, width, _linear_antialiased

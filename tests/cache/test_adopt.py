@@ -170,6 +170,23 @@ def test_a_published_file_of_hugging_face_is_linked_even_where_its_size_is_not_k
     assert cache.adopt("depthanythingv1_small") is None
 
 
+def test_a_published_file_in_a_repository_that_is_not_its_source_is_linked_if_its_bytes_are_the_published_ones(
+    hub: Path, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    (small,) = json.loads((tmp_path / "catalog.json").read_text())["models"]
+    (tmp_path / "catalog.json").write_text(json.dumps({"models": [small | {"hf_repo": "we/Small"}]}))
+    copy = (
+        tmp_path / "home" / ".cache" / "huggingface" / "hub" / "models--we--Small" / "snapshots" / "0123abcd"
+    )
+    copy.mkdir(parents=True)
+    (copy / "small-1.pt").write_bytes(bytes(tiny_checkpoint.stat().st_size))
+    cache = ModelCache()
+    assert cache.adopt("small") is None
+    shutil.copy(tiny_checkpoint, copy / "small-1.pt")
+    assert cache.adopt("small") == copy / "small-1.pt"
+    assert cache.shelf.cached("small")["pt"].stat().st_ino == (copy / "small-1.pt").stat().st_ino
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """Intel/dpt-hybrid-midas in Hugging Face's cache, empty."""

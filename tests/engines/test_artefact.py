@@ -113,7 +113,14 @@ def test_the_embedded_model_is_at_most_10_mb_with_its_artefact() -> None:
 
 
 # Of networks that are alike in code and differ in numbers, one of each kind.
-ONE_OF_A_KIND = ("dpt_beit_base_384", "dpt_swin2_tiny_256", "dpt_levit_224", "da3_mono_large", "da3_small")
+ONE_OF_A_KIND = (
+    "dpt_beit_base_384",
+    "dpt_swin2_tiny_256",
+    "dpt_levit_224",
+    "da3_mono_large",
+    "da3_small",
+    "depth_pro",
+)
 EXPORTED = [
     n
     for n in networks.NETWORKS

@@ -95,7 +95,7 @@ def adopt(shelf: Shelf, spec: ModelSpec, *, dry_run: bool = False) -> Adoption:
 
 def _candidates(spec: ModelSpec) -> Iterator[tuple[Path, tuple[str, ...], _Take]]:
     """Yield files that may be the model, the formats that would make them superfluous, and how each is taken."""
-    for path in [hub_directory() / name for name in spec.hub_names] if spec.sha256 else ():
+    for path in _published_files(spec) if spec.sha256 else ():
         if (size := size_of(path)) and spec.bytes in (size, 0):
             yield path, ("pt",), _take_published
     for path in _snapshots(*hub.place(spec.url)) if hub.is_hub(spec.url) else ():
@@ -103,6 +103,14 @@ def _candidates(spec: ModelSpec) -> Iterator[tuple[Path, tuple[str, ...], _Take]
     for name in _FILES if spec.hf_repo else ():
         for path in _snapshots(spec.hf_repo, name):
             yield path, TENSOR_FORMATS, _take_converted
+
+
+def _published_files(spec: ModelSpec) -> Iterator[Path]:
+    """Yield where torch.hub, or a repository on Hugging Face other than the source, may have put the published file."""
+    for name in spec.hub_names:
+        yield hub_directory() / name
+        if spec.hf_repo:
+            yield from _snapshots(spec.hf_repo, name)
 
 
 def is_adoptable(spec: ModelSpec) -> bool:

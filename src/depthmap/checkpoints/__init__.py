@@ -29,6 +29,7 @@ NETWORKS = (
     *_SHARED,
     *("da3_small", "da3_base"),
     *("moge2_small_normal", "moge2_base_normal", "moge2_large_normal", "moge2_large"),
+    "depth_pro",
 )
 """The networks whose tensors are known."""
 Shape = tuple[int, ...]

@@ -20,7 +20,7 @@ from ..checkpoints import (
     unused,
 )
 from ..errors import UsageError
-from . import depth_anything, depth_anything_3, dpt, midas, midas31, moge
+from . import depth_anything, depth_anything_3, depth_pro, dpt, midas, midas31, moge
 
 __all__ = [
     "NETWORKS",
@@ -43,6 +43,7 @@ Variant = (
     | depth_anything.DepthAnythingVariant
     | depth_anything_3.DepthAnything3Variant
     | moge.MogeVariant
+    | depth_pro.DepthProVariant
 )
 _VARIANTS: dict[str, Variant] = {
     **dpt.VARIANTS,
@@ -51,6 +52,7 @@ _VARIANTS: dict[str, Variant] = {
     **depth_anything.VARIANTS,
     **depth_anything_3.VARIANTS,
     **moge.VARIANTS,
+    **depth_pro.VARIANTS,
 }
 NETWORKS: tuple[str, ...] = tuple(_VARIANTS)
 """The names that :func:`build` knows."""

@@ -6,9 +6,9 @@ beginning: further ones come after them.
 
 from __future__ import annotations
 
-from . import depth_anything, depth_anything_3, midas, midas31, moge, tiny
+from . import depth_anything, depth_anything_3, depth_pro, midas, midas31, moge, tiny
 
-_LATER = (depth_anything, depth_anything_3, moge, midas31)
+_LATER = (depth_anything, depth_anything_3, moge, midas31, depth_pro)
 GROUPS = {
     **midas.GROUPS,
     **tiny.GROUPS,

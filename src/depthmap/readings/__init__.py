@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..camera import Camera
 from ..catalog import ModelSpec
 from ..transforms import restore
-from . import depth_anything_3
+from . import depth_anything_3, depth_pro
 from .points import read_points
 
 Outputs = Sequence[NDArray[np.float32]]
@@ -50,4 +50,5 @@ READINGS: dict[str, Reading] = {
     "camera": depth_anything_3.with_camera,
     "sky": depth_anything_3.with_sky,
     "metric_sky": depth_anything_3.metric_with_sky,
+    "field_of_view": depth_pro.with_field_of_view,
 }
