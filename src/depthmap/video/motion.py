@@ -1,0 +1,137 @@
+"""How the camera moved between two frames."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Float32 = NDArray[np.float32]
+
+_SMALLEST = 9
+"""Pixels of the shorter side that a picture is not made smaller than."""
+_FINE = 2
+"""The finest levels, at which turns and zooms are found."""
+_LEAST = 4
+"""Pixels of a side in which movement can be seen."""
+_STEPS = 8
+_DAMPING = 1e-4
+_SLOPE = 2.0
+"""Grey levels a pixel that count as no slope."""
+_REACH = 0.1
+"""Pixels by which a place may always be wrong."""
+_DONE = 0.01
+"""A step of less than this, in pixels, is the last."""
+_STILL = 0.15
+"""Movement in pixels, at the corner that moves most, below which the camera is taken to stand: resampling blurs."""
+
+
+_PAD = 2
+
+
+class Motion(NamedTuple):
+    """Where each place of the later frame was in the earlier: ``(x + a0 + a1 X + a2 Y, y + b0 + b1 X + b2 Y)``.
+
+    X and Y run from -1 to 1 across the frame; all six are in pixels.
+    """
+
+    a: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    b: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def farthest(self) -> float:
+        """Pixels by which a corner moves at most."""
+        return max(abs(self.a[0]) + abs(self.a[1]) + abs(self.a[2]), abs(self.b[0]) + abs(self.b[1]) + abs(self.b[2]))
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the camera stood."""
+        return self.farthest < _STILL
+
+    def scaled(self, factor: float) -> Motion:
+        """Return the same for a frame of another size."""
+        return Motion(*(tuple(value * factor for value in row) for row in self))  # type: ignore[arg-type]  # three each
+
+    def bring(self, earlier: Float32, *, exactly: bool = True) -> tuple[Float32, NDArray[np.bool_]]:
+        """Return an earlier map (h, w) as the later frame sees it, and which places it saw at all."""
+        height, width = earlier.shape
+        (a0, a1, a2), (b0, b1, b2) = self.a, self.b
+        # From column x and row y of a corner, as PIL counts them: its pixels are at 0.5, 1.5, ...
+        across = (1 + 2 * a1 / width, 2 * a2 / height, a0 - a1 - a2)
+        down = (2 * b1 / width, 1 + 2 * b2 / height, b0 - b1 - b2)
+        padded = Image.fromarray(np.pad(earlier, _PAD, mode="edge"))  # it knows nothing beyond the border
+        matrix = (*across[:2], across[2] + _PAD, *down[:2], down[2] + _PAD)
+        how = Image.Resampling.BICUBIC if exactly else Image.Resampling.BILINEAR
+        moved = np.asarray(padded.transform((width, height), Image.Transform.AFFINE, matrix, how))
+        x, y = np.arange(width) + 0.5, (np.arange(height) + 0.5)[:, None]
+        column, row = (one * x + other * y + start for one, other, start in (across, down))
+        return moved, (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
+
+
+def find(earlier: Float32, later: Float32) -> Motion:
+    """Return the motion that explains most of what changed between two pictures (h, w).
+
+    Notes
+    -----
+    An affine motion of the whole picture, by Gauss-Newton steps from coarse to fine: Lucas and Kanade 1981, Bergen et
+    al. 1992, "Hierarchical model-based motion estimation". What moves by itself is kept out by Tukey's biweight, as
+    in Odobez and Bouthemy 1995. Exposure has to be compensated before.
+    """
+    levels = [(_half(earlier), _half(later))]
+    while min(levels[-1][0].shape) >= 2 * _SMALLEST:
+        levels.append((_half(levels[-1][0]), _half(levels[-1][1])))
+    if min(levels[-1][0].shape) < _LEAST:
+        return Motion()
+    motion = Motion()
+    for number in reversed(range(len(levels))):
+        # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.
+        motion = _refined(motion.scaled(2.0), *levels[number], 6 if number < _FINE else 2)
+    return motion.scaled(2.0)
+
+
+def _half(picture: Float32) -> Float32:
+    """Return a picture at half the size, smooth enough that shifts of parts of a pixel show: by 1 3 3 1 each way."""
+    rows, columns = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
+    padded = np.pad(picture[:rows, :columns], 1, mode="edge")
+    across = padded[:, :-2:2] + padded[:, 3::2] + 3 * (padded[:, 1:-1:2] + padded[:, 2::2])
+    halved: Float32 = (across[:-2:2] + across[3::2] + 3 * (across[1:-1:2] + across[2::2])) / np.float32(64)
+    return halved
+
+
+def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) -> Motion:
+    """Return a better motion; of 2 unknowns it is a shift, of 6 affine."""
+    height, width = later.shape
+    down, across = np.gradient(later)
+    x = np.linspace(-1 + 1 / width, 1 - 1 / width, width, dtype=np.float32)
+    y = np.linspace(-1 + 1 / height, 1 - 1 / height, height, dtype=np.float32)[:, None]
+    slopes = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(unknowns, -1)
+    # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
+    steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
+    for _ in range(_STEPS):
+        moved, seen = motion.bring(earlier)
+        residuals = (later - moved).ravel()
+        weights = _biweight(residuals / steepness, seen.ravel())
+        weighted = slopes * weights
+        normal = (weighted @ slopes.T).astype(np.float64)
+        normal[np.diag_indices(unknowns)] *= 1 + _DAMPING
+        step = np.zeros(6)
+        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[0]
+        (a0, a1, a2), (b0, b1, b2) = motion
+        motion = Motion((a0 + step[0], a1 + step[2], a2 + step[3]), (b0 + step[1], b1 + step[4], b2 + step[5]))
+        if motion.farthest > max(width, height):
+            return Motion()  # it found nothing
+        if np.abs(step).max() < _DONE:
+            break
+    return motion
+
+
+def _biweight(residuals: Float32, seen: NDArray[np.bool_]) -> Float32:
+    """Return the weight of each residual; those of places that were not seen are 0."""
+    away = np.abs(residuals)
+    if not seen.any():
+        return np.zeros_like(residuals)
+    reach = np.float32(4.685 * 1.4826 * float(np.median(away[seen])) + _REACH)
+    inside: Float32 = np.where(seen, np.clip(1 - (away / reach) ** 2, 0, None) ** 2, np.float32(0))
+    return inside
