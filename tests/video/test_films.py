@@ -95,7 +95,7 @@ def test_the_sound_is_copied_and_stays_in_time(tmp_path: Path, making: Make) -> 
 def test_sound_that_the_file_cannot_hold_is_left_out_and_said(tmp_path: Path, making: Make) -> None:
     source = tmp_path / "in.mkv"
     with av.open(str(source), "w") as out:
-        stream, sound = out.add_stream("libx264", rate=25), out.add_stream("wmav2", rate=44100)
+        stream, sound = out.add_stream("libx264", rate=25), out.add_stream("wavpack", rate=44100)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for pixels in scene(6):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
@@ -104,7 +104,7 @@ def test_sound_that_the_file_cannot_hold_is_left_out_and_said(tmp_path: Path, ma
         out.mux(sound.encode(frame))
         out.mux(stream.encode(None))
         out.mux(sound.encode(None))
-    assert making(source, tmp_path / "out.mp4").silent == ["wmav2"]
+    assert making(source, tmp_path / "out.mp4").silent == ["wavpack"]
     assert len(seen_by_opencv(tmp_path / "out.mp4")) == 6
     assert making(source, tmp_path / "out.mkv", "colour").silent == []
 
@@ -128,9 +128,9 @@ def test_odd_rates_are_kept_exactly(tmp_path: Path, making: Make, rate: Fraction
 
 
 def test_a_film_that_begins_later_by_its_clock_begins_at_0(tmp_path: Path, making: Make) -> None:
-    source = write(tmp_path / "in.ts", scene(20), sound=0.8)
+    source = write(tmp_path / "in.ts", scene(20), sound=0.8, container={"output_ts_offset": "5"})
     begins = times(source)[0]
-    assert begins > 1
+    assert begins > 5
     making(source, tmp_path / "out.mp4")
     found = times(tmp_path / "out.mp4")
     assert np.diff([float(time) for time in found]) == pytest.approx(0.04)

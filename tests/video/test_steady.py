@@ -24,7 +24,7 @@ Pixels = np.ndarray
 
 @pytest.fixture(scope="module")
 def estimator() -> DepthEstimator:
-    return DepthEstimator("Depthmap_Tiny", "cpu", size=256)
+    return DepthEstimator("Depthmap_Tiny", "cpu", size=256, pictures=1000)
 
 
 def filmed(pixels: Pixels, number: int, noise: float = 5.0) -> Pixels:
@@ -41,6 +41,12 @@ def pan(frames: int, step: int, name: str = "china.jpg") -> list[Pixels]:
 
 def depths(estimator: DepthEstimator, frames: Sequence[Pixels]) -> list[Depth]:
     return estimator.depths([Photo(frame) for frame in frames], 8)
+
+
+@pytest.fixture(scope="module")
+def panned(estimator: DepthEstimator) -> list[Depth]:
+    """A slow pan, of one pixel a frame."""
+    return depths(estimator, pan(40, 1))
 
 
 def steadied(maps: Sequence[Depth]) -> list[Steadied]:
@@ -74,15 +80,13 @@ def test_a_scene_that_stands_still_flickers_a_fifth_at_most(estimator: DepthEsti
     assert ratio <= 0.2
 
 
-@pytest.mark.parametrize("step", [1, 2])
-def test_a_slow_pan_flickers_a_fifth_at_most(estimator: DepthEstimator, step: int) -> None:
-    maps = depths(estimator, pan(40, step))
-    ratio = flicker([shown(r) for r in steadied(maps)], step) / flicker([alone(d) for d in maps], step)
+def test_a_slow_pan_flickers_a_fifth_at_most(panned: list[Depth]) -> None:
+    ratio = flicker([shown(r) for r in steadied(panned)], 1) / flicker([alone(d) for d in panned], 1)
     assert ratio <= 0.2
 
 
-def test_nothing_lags_behind_a_cut(estimator: DepthEstimator) -> None:
-    one, other = depths(estimator, pan(12, 1)), depths(estimator, pan(12, 1, "coffee.png"))
+def test_nothing_lags_behind_a_cut(estimator: DepthEstimator, panned: list[Depth]) -> None:
+    one, other = panned[:12], depths(estimator, pan(12, 1, "coffee.png"))
     together, apart = steadied([*one, *other]), steadied(other)
     assert [ready.shot for ready in together] == [0] * 12 + [1] * 12
     for after_cut, by_itself in zip(together[12:], apart, strict=True):
@@ -142,12 +146,12 @@ def test_the_map_of_a_long_shot_does_not_shrink() -> None:
     inverse = room(64, 36).depth().values
     spread = inverse.std()
     noisy = (
-        Depth(inverse + RANDOM.normal(0, 0.2 * spread, inverse.shape), pixels=np.zeros((36, 64, 3), np.uint8))
+        Depth(inverse + RANDOM.normal(0, 0.1 * spread, inverse.shape), pixels=np.zeros((36, 64, 3), np.uint8))
         for _ in range(400)
     )
     steady = Steady()
     spreads = [ready.depth.values.std() for depth in noisy for ready in steady.push(depth)]
-    assert spreads[-1] == pytest.approx(spread, rel=0.2)
+    assert spreads[-1] == pytest.approx(spread, rel=0.1)
 
 
 def test_metres_keep_their_zero_and_become_steady() -> None:
@@ -176,8 +180,8 @@ def test_what_the_model_says_nothing_of_stays_without_a_value() -> None:
         np.testing.assert_array_equal(np.isnan(ready.depth.inverse_depth), ~valid)
 
 
-def test_a_run_that_goes_on_from_a_state_gives_the_same(estimator: DepthEstimator) -> None:
-    maps = depths(estimator, pan(24, 1))
+def test_a_run_that_goes_on_from_a_state_gives_the_same(panned: list[Depth]) -> None:
+    maps = panned[:24]
     steady, whole = Steady(), []
     state = None
     for depth in maps:
@@ -195,10 +199,9 @@ def test_a_run_that_goes_on_from_a_state_gives_the_same(estimator: DepthEstimato
         assert one[1:] == other[1:]
 
 
-def test_a_frame_is_given_back_after_the_look_ahead_and_none_is_lost(estimator: DepthEstimator) -> None:
-    maps = depths(estimator, pan(9, 1))
+def test_a_frame_is_given_back_after_the_look_ahead_and_none_is_lost(panned: list[Depth]) -> None:
     steady = Steady()
-    given = [len(list(steady.push(depth))) for depth in maps]
+    given = [len(list(steady.push(depth))) for depth in panned[:9]]
     assert given == [0] * AHEAD + [1] * (9 - AHEAD)
     assert len(list(steady.flush())) == AHEAD
 

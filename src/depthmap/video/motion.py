@@ -79,11 +79,11 @@ def find(earlier: Float32, later: Float32) -> Motion:
     al. 1992, "Hierarchical model-based motion estimation". What moves by itself is kept out by Tukey's biweight, as
     in Odobez and Bouthemy 1995. Exposure has to be compensated before.
     """
+    if min(earlier.shape) < 2 * _LEAST:
+        return Motion()
     levels = [(_half(earlier), _half(later))]
     while min(levels[-1][0].shape) >= 2 * _SMALLEST:
         levels.append((_half(levels[-1][0]), _half(levels[-1][1])))
-    if min(levels[-1][0].shape) < _LEAST:
-        return Motion()
     motion = Motion()
     for number in reversed(range(len(levels))):
         # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.

@@ -24,6 +24,8 @@ _MATRIX = "DISPLAYMATRIX"
 _USUAL_RATE = Fraction(25)
 _WHOLE = 0.98
 """Share of the frames that a whole film has at least: how many there are is partly a guess from its length."""
+_MOVING = "gif"
+"""The kind of picture that may be a film."""
 _DEVICES = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}"), "win32": ("dshow", "video={}")}
 """By system: what FFmpeg calls its cameras, and how it names one."""
 
@@ -143,10 +145,14 @@ def open_film(path: str | PathLike[str]) -> Film:
     name = str(path)
     if not Path(path).is_file():
         raise VideoError("There is no such video", path, "Check the path.")
+    kind = _kind(Path(path))
     try:
         container = av.open(name)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise _unreadable(Path(path), error) from error
+        raise _unreadable(Path(path), kind, error) from error
+    if kind == PICTURE and container.format.name != _MOVING:
+        container.close()
+        raise _unreadable(Path(path), kind)
     return _film(container, Path(name).name, is_live=False)
 
 
@@ -267,16 +273,19 @@ def _fraction(value: Any, otherwise: Fraction) -> Fraction:
     return Fraction(value.numerator, value.denominator) if value else otherwise
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | None) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _unreadable(path: Path, error: Exception) -> VideoError:
+def _kind(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            kind = kind_of(file.read(HEAD))
-    except OSError as refused:
-        return VideoError(f"The video cannot be read: {refused.strerror}", path, "Check its permissions.")
+            return kind_of(file.read(HEAD))
+    except OSError as error:
+        raise VideoError(f"The video cannot be read: {error.strerror}", path, "Check its permissions.") from error
+
+
+def _unreadable(path: Path, kind: str, error: Exception | None = None) -> VideoError:
     if kind == PICTURE:
         return VideoError("This is a picture, not a video", path, f"Run: depthmap predict {path}")
     if kind == VIDEO:

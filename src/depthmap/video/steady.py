@@ -257,8 +257,7 @@ def _still(before: Float32, now: Float32) -> Float32:
     """Return how surely each place is as it was, 0 to 1."""
     away = _around(np.abs(now - before))
     noise = max(1.4826 * float(np.median(away)), _NOISE)
-    down, across = np.gradient(_around(before))
-    beyond = np.maximum(away - np.float32(_BESIDE) * (np.abs(down) + np.abs(across)), 0)
+    beyond = np.maximum(away - np.float32(_BESIDE) * _steepness(_around(before)), 0)
     surely: Float32 = 1 / (1 + (beyond / np.float32(3 * noise)) ** 4)
     return surely
 
@@ -269,6 +268,13 @@ def _around(values: Float32) -> Float32:
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     mean: Float32 = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
     return mean
+
+
+def _steepness(values: Float32) -> Float32:
+    """Return by how much the values change from place to place, across and down together."""
+    padded = np.pad(values, 1, mode="edge")
+    steepness: Float32 = np.abs(padded[2:, 1:-1] - padded[:-2, 1:-1]) + np.abs(padded[1:-1, 2:] - padded[1:-1, :-2])
+    return steepness / np.float32(2)
 
 
 def _ranged(state: State, line: Line) -> State:
