@@ -130,7 +130,7 @@ def test_odd_rates_are_kept_exactly(tmp_path: Path, making: Make, rate: Fraction
 def test_a_film_that_begins_later_by_its_clock_begins_at_0(tmp_path: Path, making: Make) -> None:
     source = write(tmp_path / "in.ts", scene(20), sound=0.8, container={"output_ts_offset": "5"})
     begins = times(source)[0]
-    assert begins > 5
+    assert begins >= 5
     making(source, tmp_path / "out.mp4")
     found = times(tmp_path / "out.mp4")
     assert np.diff([float(time) for time in found]) == pytest.approx(0.04)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .grids import middle
+
 Float32 = NDArray[np.float32]
 
 _ROUNDS = 4
+_ENOUGH = 8_000
+"""Places from which two numbers are found as well as from more."""
 _TUKEY = 4.685
 """Residuals beyond so many standard deviations have no part: 95 % efficiency for normal noise."""
 _SIGMA = 1.4826
@@ -54,6 +59,7 @@ def fit(x: Float32, y: Float32, weights: Float32 | None = None, *, shift: bool =
     have noise. That of least squares is less by the noise in ``x``, and a map that follows itself from frame to frame
     would shrink to nothing.
     """
+    x, y, weights = _thinned(x), _thinned(y), None if weights is None else _thinned(weights)
     seen = np.isfinite(x) & np.isfinite(y)
     base = seen.astype(np.float32) if weights is None else np.where(seen, weights + np.float32(_EVERYWHERE), 0)
     x, y = np.where(seen, x, 0), np.where(seen, y, 0)
@@ -67,6 +73,12 @@ def fit(x: Float32, y: Float32, weights: Float32 | None = None, *, shift: bool =
         robust = base * _tukey(y - line(x), base)
     found = _line(x, y, robust, shift=shift)
     return found.axis if found is not None else Line()
+
+
+def _thinned(values: Float32) -> Float32:
+    """Return every second place, or fewer, of a map that has more than enough for two numbers."""
+    step = math.isqrt(max(1, values.size // _ENOUGH))
+    return values[::step, ::step]
 
 
 class _Found(NamedTuple):
@@ -99,6 +111,6 @@ def _tukey(residuals: Float32, base: Float32) -> Float32:
     """Return the biweight of each residual."""
     away = np.abs(residuals)
     counted = away[base > 0.5] if (base > 0.5).any() else away[base > 0]
-    reach = np.float32(max(_TUKEY * _SIGMA * float(np.median(counted)), 1e-12))
+    reach = np.float32(max(_TUKEY * _SIGMA * middle(counted), 1e-12))
     inside: Float32 = np.clip(1 - (away / reach) ** 2, 0, None) ** 2
     return inside

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .grids import halved, middle, slopes
+
 Float32 = NDArray[np.float32]
 
 _SMALLEST = 9
@@ -16,19 +18,19 @@ _FINE = 2
 """The finest levels, at which turns and zooms are found."""
 _LEAST = 4
 """Pixels of a side in which movement can be seen."""
-_STEPS = 8
+_STEPS = 4
 _DAMPING = 1e-4
 _SLOPE = 2.0
 """Grey levels a pixel that count as no slope."""
+_SOME = 5
+"""Of so many residuals one is enough for their median."""
 _REACH = 0.1
 """Pixels by which a place may always be wrong."""
-_DONE = 0.01
+_DONE = 0.03
 """A step of less than this, in pixels, is the last."""
 _STILL = 0.15
 """Movement in pixels, at the corner that moves most, below which the camera is taken to stand: resampling blurs."""
 
-
-_PAD = 2
 
 
 class Motion(NamedTuple):
@@ -54,20 +56,28 @@ class Motion(NamedTuple):
         """Return the same for a frame of another size."""
         return Motion(*(tuple(value * factor for value in row) for row in self))  # type: ignore[arg-type]  # three each
 
-    def bring(self, earlier: Float32, *, exactly: bool = True) -> tuple[Float32, NDArray[np.bool_]]:
-        """Return an earlier map (h, w) as the later frame sees it, and which places it saw at all."""
+    def bring(self, earlier: Float32, how: Image.Resampling = Image.Resampling.BICUBIC) -> Float32:
+        """Return an earlier map (h, w) as the later frame sees it; what is beyond its border is 0."""
         height, width = earlier.shape
+        across, down = self._rows(width, height)
+        picture = Image.fromarray(earlier)
+        return np.asarray(picture.transform((width, height), Image.Transform.AFFINE, (*across, *down), how))
+
+    def seen(self, width: int, height: int) -> NDArray[np.bool_]:
+        """Return which places (h, w) of the later frame the earlier saw."""
+        across, down = self._rows(width, height)
+        x = np.arange(width, dtype=np.float32) + np.float32(0.5)
+        y = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
+        column, row = (np.float32(a) * x + np.float32(b) * y + np.float32(c) for a, b, c in (across, down))
+        return (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
+
+    def _rows(self, width: int, height: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Return column and row in the earlier frame, by those in the later, where pixels are at 0.5, 1.5, ..."""
         (a0, a1, a2), (b0, b1, b2) = self.a, self.b
-        # From column x and row y of a corner, as PIL counts them: its pixels are at 0.5, 1.5, ...
-        across = (1 + 2 * a1 / width, 2 * a2 / height, a0 - a1 - a2)
-        down = (2 * b1 / width, 1 + 2 * b2 / height, b0 - b1 - b2)
-        padded = Image.fromarray(np.pad(earlier, _PAD, mode="edge"))  # it knows nothing beyond the border
-        matrix = (*across[:2], across[2] + _PAD, *down[:2], down[2] + _PAD)
-        how = Image.Resampling.BICUBIC if exactly else Image.Resampling.BILINEAR
-        moved = np.asarray(padded.transform((width, height), Image.Transform.AFFINE, matrix, how))
-        x, y = np.arange(width) + 0.5, (np.arange(height) + 0.5)[:, None]
-        column, row = (one * x + other * y + start for one, other, start in (across, down))
-        return moved, (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
+        return (
+            (1 + 2 * a1 / width, 2 * a2 / height, a0 - a1 - a2),
+            (2 * b1 / width, 1 + 2 * b2 / height, b0 - b1 - b2),
+        )
 
 
 def find(earlier: Float32, later: Float32) -> Motion:
@@ -81,9 +91,9 @@ def find(earlier: Float32, later: Float32) -> Motion:
     """
     if min(earlier.shape) < 2 * _LEAST:
         return Motion()
-    levels = [(_half(earlier), _half(later))]
+    levels = [(halved(earlier), halved(later))]
     while min(levels[-1][0].shape) >= 2 * _SMALLEST:
-        levels.append((_half(levels[-1][0]), _half(levels[-1][1])))
+        levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
     motion = Motion()
     for number in reversed(range(len(levels))):
         # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.
@@ -91,47 +101,33 @@ def find(earlier: Float32, later: Float32) -> Motion:
     return motion.scaled(2.0)
 
 
-def _half(picture: Float32) -> Float32:
-    """Return a picture at half the size, smooth enough that shifts of parts of a pixel show: by 1 3 3 1 each way."""
-    rows, columns = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-    padded = np.pad(picture[:rows, :columns], 1, mode="edge")
-    across = padded[:, :-2:2] + padded[:, 3::2] + 3 * (padded[:, 1:-1:2] + padded[:, 2::2])
-    halved: Float32 = (across[:-2:2] + across[3::2] + 3 * (across[1:-1:2] + across[2::2])) / np.float32(64)
-    return halved
-
-
 def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) -> Motion:
     """Return a better motion; of 2 unknowns it is a shift, of 6 affine."""
     height, width = later.shape
-    down, across = np.gradient(later)
+    across, down = slopes(later)
     x = np.linspace(-1 + 1 / width, 1 - 1 / width, width, dtype=np.float32)
     y = np.linspace(-1 + 1 / height, 1 - 1 / height, height, dtype=np.float32)[:, None]
-    slopes = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(unknowns, -1)
+    rates = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(unknowns, -1)
     # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
     steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
     for _ in range(_STEPS):
-        moved, seen = motion.bring(earlier)
-        residuals = (later - moved).ravel()
-        weights = _biweight(residuals / steepness, seen.ravel())
-        weighted = slopes * weights
-        normal = (weighted @ slopes.T).astype(np.float64)
+        residuals = (later - motion.bring(earlier)).ravel()
+        weighted = rates * _biweight(residuals / steepness)
+        normal = (weighted @ rates.T).astype(np.float64)
         normal[np.diag_indices(unknowns)] *= 1 + _DAMPING
-        step = np.zeros(6)
-        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[0]
+        step = [0.0] * 6
+        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[0].tolist()
         (a0, a1, a2), (b0, b1, b2) = motion
         motion = Motion((a0 + step[0], a1 + step[2], a2 + step[3]), (b0 + step[1], b1 + step[4], b2 + step[5]))
         if motion.farthest > max(width, height):
             return Motion()  # it found nothing
-        if np.abs(step).max() < _DONE:
+        if max(map(abs, step)) < _DONE:
             break
     return motion
 
 
-def _biweight(residuals: Float32, seen: NDArray[np.bool_]) -> Float32:
-    """Return the weight of each residual; those of places that were not seen are 0."""
-    away = np.abs(residuals)
-    if not seen.any():
-        return np.zeros_like(residuals)
-    reach = np.float32(4.685 * 1.4826 * float(np.median(away[seen])) + _REACH)
-    inside: Float32 = np.where(seen, np.clip(1 - (away / reach) ** 2, 0, None) ** 2, np.float32(0))
+def _biweight(residuals: Float32) -> Float32:
+    """Return the weight of each residual; those beyond the border are large, and have none."""
+    reach = np.float32(4.685 * 1.4826 * middle(np.abs(residuals[::_SOME])) + _REACH)
+    inside: Float32 = np.clip(1 - (residuals / reach) ** 2, 0, None) ** 2
     return inside

@@ -167,17 +167,22 @@ def work(film: Film, estimator: DepthEstimator, writer: Writer, limit: int | Non
         Also after Ctrl-C, which ends a camera's film in good order, and any other too early.
     """
     done, began = Work(kept=writer.frames), time.perf_counter()
-    batches = _batches(islice(film.read(writer.frames), _left(limit, writer)), _size(film))
+    left = None if limit is None else max(0, limit - writer.frames)
+    frames = film.read(writer.frames)
+    batches = _batches(frames if film.is_live else islice(frames, left), _size(film))
     try:
         with (
             Stage(batches, _ROOM, "depthmap-read", drop=film.is_live) as reader,
             Sink(writer.take, _ROOM, "depthmap-write") as sink,
         ):
-            for batch in _until_stopped(reader, film):
-                start = time.perf_counter()
-                depths = estimator.depths([Photo(frame.pixels, film.name) for frame in batch], len(batch))
-                done.inference += time.perf_counter() - start
-                sink.put([_Made(frame, depth) for frame, depth in zip(batch, depths, strict=True)])
+            wanted = islice(reader, left) if film.is_live else iter(reader)  # of a camera, those that were in time
+            try:
+                _estimate(wanted, film, estimator, sink, done)
+            except KeyboardInterrupt:
+                if not film.is_live:
+                    raise
+                reader.end()
+                _estimate(iter(reader), film, estimator, sink, done)
         writer.finish()
     except KeyboardInterrupt as reason:
         done.stopped = reason
@@ -186,8 +191,15 @@ def work(film: Film, estimator: DepthEstimator, writer: Writer, limit: int | Non
     return done
 
 
-def _left(limit: int | None, writer: Writer) -> int | None:
-    return None if limit is None else max(0, limit - writer.frames)
+def _estimate(
+    batches: Iterator[list[Frame]], film: Film, estimator: DepthEstimator, sink: Sink[list[_Made]], done: Work
+) -> None:
+    """Give each batch's depth to the sink."""
+    for batch in batches:
+        start = time.perf_counter()
+        depths = estimator.depths([Photo(frame.pixels, film.name) for frame in batch], len(batch))
+        done.inference += time.perf_counter() - start
+        sink.put([_Made(frame, depth) for frame, depth in zip(batch, depths, strict=True)])
 
 
 def _size(film: Film) -> int:
@@ -198,17 +210,6 @@ def _size(film: Film) -> int:
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
     while batch := list(islice(frames, size)):
         yield batch
-
-
-def _until_stopped(reader: Stage[list[Frame]], film: Film) -> Iterator[list[Frame]]:
-    """Yield what is read; Ctrl-C lets a camera end, whose film is whole then."""
-    try:
-        yield from reader
-    except KeyboardInterrupt:
-        if not film.is_live:
-            raise
-        reader.end()
-        yield from reader
 
 
 @contextmanager

@@ -34,9 +34,9 @@ from PIL import Image
 
 from ..depth import RELATIVE_INVERSE, Depth
 from ..ranges import shown_range, value_range
-from ..transforms import resize_cubic
 from . import cuts, motion
 from .alignment import Line, fit
+from .grids import around, middle, slopes
 
 Float32 = NDArray[np.float32]
 
@@ -57,7 +57,6 @@ _BESIDE = 0.25
 """Pixels by which a motion may be wrong."""
 _JUMP = 0.15
 """Change of depth, as part of the range, that is taken for true even where the picture did not change."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Range(NamedTuple):
@@ -180,11 +179,11 @@ class AsTheyAre:
 
 def _seen(depth: Depth) -> _Seen:
     width, height = _grid(depth.width, depth.height)
-    picture = Image.fromarray(depth.rgb)
-    small = np.asarray(picture.resize((width, height), Image.Resampling.BOX), np.float32)
+    small = Image.fromarray(depth.rgb).resize((width, height), Image.Resampling.BOX)
     rows, columns = cuts.SIZE
-    tiny = np.asarray(picture.resize((columns, rows), Image.Resampling.BOX, reducing_gap=2.0), np.float32)
-    return _Seen(depth, tiny, small @ _LUMA, _sampled(depth.inverse_depth, width, height))
+    tiny = np.asarray(small.resize((columns, rows), Image.Resampling.BOX), np.float32)
+    luma = np.asarray(small.convert("L"), np.float32)
+    return _Seen(depth, tiny, luma, _sampled(depth.inverse_depth, width, height))
 
 
 def _grid(width: int, height: int) -> tuple[int, int]:
@@ -211,7 +210,7 @@ def _opening(frame: _Seen, ahead: list[_Seen], changes: list[float], shot: int) 
     )  # fmt: skip
     for other in [*same[-2::-1], frame] if same else []:
         state = _advanced(state, other)
-    low, high = shown_range(np.where(state.frames > 0, state.inverse, np.nan))
+    low, high = _range(state)
     return replace(state, low=low, high=high)
 
 
@@ -245,41 +244,29 @@ def _moved(state: State, frame: _Seen) -> tuple[Float32, Float32, Float32]:
     moved = motion.find(luma, frame.luma)
     if moved.is_still:
         return luma, state.inverse, state.frames
-    luma, seen = moved.bring(luma)
-    return (
-        luma,
-        moved.bring(state.inverse)[0],
-        np.where(seen, np.maximum(moved.bring(state.frames)[0], 0), 0).astype(np.float32),
-    )
+    height, width = luma.shape
+    frames = moved.bring(state.frames, Image.Resampling.BILINEAR) * moved.seen(width, height)
+    return moved.bring(luma), moved.bring(state.inverse), frames
 
 
 def _still(before: Float32, now: Float32) -> Float32:
     """Return how surely each place is as it was, 0 to 1."""
-    away = _around(np.abs(now - before))
-    noise = max(1.4826 * float(np.median(away)), _NOISE)
-    beyond = np.maximum(away - np.float32(_BESIDE) * _steepness(_around(before)), 0)
+    away = around(np.abs(now - before))
+    noise = max(1.4826 * middle(away), _NOISE)
+    across, down = slopes(around(before))
+    beyond = np.maximum(away - np.float32(_BESIDE) * (np.abs(across) + np.abs(down)), 0)
     surely: Float32 = 1 / (1 + (beyond / np.float32(3 * noise)) ** 4)
     return surely
 
 
-def _around(values: Float32) -> Float32:
-    """Return the mean of each place and its eight neighbours."""
-    padded = np.pad(values, 1, mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    mean: Float32 = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
-    return mean
-
-
-def _steepness(values: Float32) -> Float32:
-    """Return by how much the values change from place to place, across and down together."""
-    padded = np.pad(values, 1, mode="edge")
-    steepness: Float32 = np.abs(padded[2:, 1:-1] - padded[:-2, 1:-1]) + np.abs(padded[1:-1, 2:] - padded[1:-1, :-2])
-    return steepness / np.float32(2)
+def _range(state: State) -> tuple[float, float]:
+    known = state.inverse[::2, ::2][state.frames[::2, ::2] > 0]
+    return shown_range(known if known.size else state.inverse)
 
 
 def _ranged(state: State, line: Line) -> State:
     """Return the state with a range that goes after that of the running map."""
-    low, high = shown_range(np.where(state.frames > 0, state.inverse, np.nan))
+    low, high = _range(state)
     if not high > low:
         return replace(state, scale=line.scale, shift=line.shift)
     gain = 1 / _RANGE
@@ -305,7 +292,8 @@ def _in_scale(frame: _Seen, line: Line, running: Float32) -> Depth:
     depth = frame.depth
     aligned = line(frame.inverse)
     change = np.where(np.isfinite(aligned), running - aligned, 0).astype(np.float32)
-    inverse = line(depth.inverse_depth) + resize_cubic(change, depth.height, depth.width)
+    size = (depth.width, depth.height)
+    inverse = line(depth.inverse_depth) + np.asarray(Image.fromarray(change).resize(size, Image.Resampling.BICUBIC))
     if depth.kind == RELATIVE_INVERSE:
         return replace(depth, values=inverse)
     with np.errstate(divide="ignore"):
