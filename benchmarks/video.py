@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,7 +104,7 @@ def flicker(maps: Sequence[Pixels], step: float) -> float:
         np.mean(
             [
                 np.abs(after[:, : after.shape[1] - moved] - before[:, moved:]).mean()
-                for before, after in zip(maps, maps[1:], strict=False)
+                for before, after in pairwise(maps)
             ]
         )
     )

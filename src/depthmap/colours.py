@@ -66,4 +66,6 @@ def coloured(
     UsageError
         When no colour map has that name.
     """
-    return colour_table(colours).take(quantised(inverse_depth, 256, limits or shown_range(inverse_depth)), axis=0)
+    return colour_table(colours).take(
+        quantised(inverse_depth, 256, limits or shown_range(inverse_depth)), axis=0
+    )

@@ -159,7 +159,17 @@ def ffprobe(path: Path, *wanted: str) -> dict[str, Any] | None:
     program = shutil.which("ffprobe")
     if program is None:
         return None
-    command = [program, "-v", "error", "-select_streams", "v:0", "-count_frames", "-show_streams", "-of", "json"]
+    command = [
+        program,
+        "-v",
+        "error",
+        "-select_streams",
+        "v:0",
+        "-count_frames",
+        "-show_streams",
+        "-of",
+        "json",
+    ]
     done = subprocess.run([*command, *wanted, str(path)], capture_output=True, text=True, check=True)
     stream: dict[str, Any] = json.loads(done.stdout)["streams"][0]
     return stream

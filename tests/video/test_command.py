@@ -106,14 +106,18 @@ def test_a_picture_is_sent_to_predict() -> None:
 
 
 def test_the_help_loads_neither_numpy_nor_pyav() -> None:
-    code = "import sys; from depthmap.cli import main; main(['video', '--help']); print({'numpy', 'av'} & set(sys.modules))"
+    code = "import sys; from depthmap.cli import main; main(['video', '--help'])"
+    code += "; print({'numpy', 'av'} & set(sys.modules))"
     assert python(code).stdout.splitlines()[-1] == "set()"
 
 
 def test_a_camera_films_until_ctrl_c_and_the_film_is_whole(tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     process = subprocess.Popen(
-        [*VIDEO, *LIVE, "-o", str(out), "-f", "colour", *SMALL], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*VIDEO, *LIVE, "-o", str(out), *SMALL],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     parts = tmp_path / ".out.mp4.parts"
     while process.poll() is None and not list(parts.glob("*.nut")):
@@ -131,7 +135,9 @@ def test_a_camera_films_until_ctrl_c_and_the_film_is_whole(tmp_path: Path) -> No
 
 def test_a_camera_that_is_faster_than_the_network_loses_frames_but_no_time(tmp_path: Path) -> None:
     fast = ["--camera", "lavfi:testsrc=size=96x64:rate=1000"]
-    done = run(*fast, "-o", tmp_path / "out.mp4", "--frames", "12", "--model", "Depthmap_Tiny", "--size", "256")
+    done = run(
+        *fast, "-o", tmp_path / "out.mp4", "--frames", "12", "--model", "Depthmap_Tiny", "--size", "256"
+    )
     assert done.returncode == 0, done.stderr
     found = times(tmp_path / "out.mp4")
     assert len(found) == 12
@@ -174,11 +180,14 @@ status = main(["video", *sys.argv[1:], "--model", "Depthmap_Tiny", "--size", "32
 print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     peaks = {}
+    views = scene(100, 160, 96)
+    views += views[::-1]
     for frames in (500, 10_000):
-        views = scene(100, 160, 96)
-        source = write(tmp_path / f"{frames}.mp4", (views[n % 200 if n % 200 < 100 else 199 - n % 200] for n in range(frames)))
+        source = write(tmp_path / f"{frames}.mp4", (views[number % 200] for number in range(frames)))
         out = tmp_path / f"out{frames}"
-        done = subprocess.run([sys.executable, "-c", code, str(source), "-o", str(out)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(source), "-o", str(out)], capture_output=True, text=True
+        )
         status, peaks[frames] = map(int, done.stdout.split()[-2:])
         assert status == 0, done.stderr
         assert times(out / f"{frames}_colour.mp4") == times(source)

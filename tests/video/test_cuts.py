@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def thumbnails(path: Path, frames: int, step: float = 0.0, noise: float = 3.0) -
 
 def found(frames: list[np.ndarray], ahead: int = 4) -> list[int]:
     """The frames that begin a shot, besides the first."""
-    changes = [cuts.change(one, other) for one, other in zip(frames, frames[1:], strict=False)]
+    changes = [cuts.change(one, other) for one, other in pairwise(frames)]
     return [
         number + 1
         for number, now in enumerate(changes)
@@ -55,7 +56,10 @@ def test_a_pan_slow_or_fast_has_no_cut() -> None:
 
 def test_exposure_that_changes_at_once_is_no_cut() -> None:
     frames = thumbnails(CHINA, 10)
-    assert found(frames + [0.6 * frame for frame in frames] + [np.clip(1.3 * f + 20, 0, 255) for f in frames]) == []
+    assert (
+        found(frames + [0.6 * frame for frame in frames] + [np.clip(1.3 * f + 20, 0, 255) for f in frames])
+        == []
+    )
 
 
 def test_a_flash_is_no_cut() -> None:

@@ -51,7 +51,9 @@ def estimated(small: DepthEstimator, path: Path) -> list[np.ndarray]:
 
 def facts(path: Path) -> dict[str, object]:
     with av.open(str(path)) as container:
-        found: dict[str, object] = json.loads(container.metadata.get("comment") or container.metadata["COMMENT"])
+        found: dict[str, object] = json.loads(
+            container.metadata.get("comment") or container.metadata["COMMENT"]
+        )
         return found
 
 
@@ -87,7 +89,10 @@ def test_the_sound_is_copied_and_stays_in_time(tmp_path: Path, making: Make) -> 
         assert summary.silent == []
         before, after = packets(source, "audio"), packets(tmp_path / out, "audio")
         assert [data for *_, data in after] == [data for *_, data in before]
-        assert all(abs(a[0] - b[0]) < Fraction(1, 500) for a, b in zip(after, before, strict=True)) or out == "out.mkv"
+        assert (
+            all(abs(a[0] - b[0]) < Fraction(1, 500) for a, b in zip(after, before, strict=True))
+            or out == "out.mkv"
+        )
         lag = [a[0] - b[0] - (after[0][0] - before[0][0]) for a, b in zip(after, before, strict=True)]
         assert max(map(abs, lag)) <= Fraction(1, 1000)
 
@@ -136,7 +141,9 @@ def test_a_film_that_begins_later_by_its_clock_begins_at_0(tmp_path: Path, makin
     assert np.diff([float(time) for time in found]) == pytest.approx(0.04)
     assert found[0] < Fraction(1, 10)
     apart = packets(source, "audio")[0][0] - begins
-    assert float(packets(tmp_path / "out.mp4", "audio")[0][0] - found[0] - apart) == pytest.approx(0, abs=0.001)
+    assert float(packets(tmp_path / "out.mp4", "audio")[0][0] - found[0] - apart) == pytest.approx(
+        0, abs=0.001
+    )
 
 
 @pytest.mark.parametrize("degrees", [turned for turned in MATRICES if turned])
@@ -154,7 +161,9 @@ def test_a_film_turned_by_its_header_is_upright(tmp_path: Path, making: Make, de
         seen = frame[:, : expected.shape[1]]
         assert np.abs(seen.astype(int) - expected).mean() < 6
     if degrees > 0:
-        np.testing.assert_allclose(seen_by_opencv(source)[0].shape, by(upright[0]).shape)  # as OpenCV turns it
+        np.testing.assert_allclose(
+            seen_by_opencv(source)[0].shape, by(upright[0]).shape
+        )  # as OpenCV turns it
     said = ffprobe(tmp_path / "out.mp4")
     assert said is None or "side_data_list" not in said
 
@@ -367,4 +376,9 @@ def test_the_ending_says_what_is_written(tmp_path: Path, out: str, name: str) ->
 
 def test_a_folder_gets_names_from_the_film(tmp_path: Path) -> None:
     planned = plan("in", tmp_path, ("colour", "grey10", "exr", "calibration"))
-    assert [path.name for _, path in planned] == ["in_colour.mp4", "in_depth10.mkv", "in_exr", "in_frames.npz"]
+    assert [path.name for _, path in planned] == [
+        "in_colour.mp4",
+        "in_depth10.mkv",
+        "in_exr",
+        "in_frames.npz",
+    ]

@@ -29,7 +29,9 @@ def views(matrix: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("shift", [(0.5, 0.0), (1.0, 0.0), (-7.3, 2.6), (16.0, -9.0)])
 def test_a_pan_is_found_to_a_fraction_of_a_pixel(shift: tuple[float, float]) -> None:
     found = motion.find(*views((1, 0, shift[0], 0, 1, shift[1])))
-    assert (found.a[0], found.b[0]) == pytest.approx(shift, abs=0.16)  # the view itself is blurred by half a pixel's shift
+    assert (found.a[0], found.b[0]) == pytest.approx(
+        shift, abs=0.16
+    )  # the view itself is blurred by half a pixel's shift
     assert np.abs([*found.a[1:], *found.b[1:]]).max() < 0.2
 
 

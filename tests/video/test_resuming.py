@@ -18,8 +18,9 @@ from support import sha256
 from video.conftest import Make
 from video.films import scene, seen_by_opencv, write
 
-COMMAND = [sys.executable, "-m", "depthmap", "video", "--model", "Depthmap_Tiny", "--size", "64", "--engine", "onnxruntime"]
-OUTPUTS = "colour,grey16,calibration,npy"
+SMALL = ["--model", "Depthmap_Tiny", "--size", "64", "--engine", "onnxruntime"]
+COMMAND = [sys.executable, "-m", "depthmap", "video", *SMALL]
+OUTPUTS = "colour,grey16,calibration,png16"
 
 
 def order(source: Path, out: Path, *more: str) -> list[str]:
@@ -118,8 +119,9 @@ def test_pieces_that_were_made_otherwise_are_refused_and_begun_anew_without_resu
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    with Parts(tmp_path / "out.mp4").held(), pytest.raises(ExportError, match="Another process"):
-        with Parts(tmp_path / "out.mp4").held():
+    with Parts(tmp_path / "out.mp4").held():
+        second = Parts(tmp_path / "out.mp4").held()
+        with pytest.raises(ExportError, match="Another process"), second:
             pass
 
 

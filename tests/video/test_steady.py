@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def flicker(maps: Sequence[Pixels], step: int = 0) -> float:
     """The mean change from frame to frame of what is seen, which a pan has moved by ``step`` pixels."""
     changes = [
         np.abs(after[:, : after.shape[1] - step] - before[:, step:]).mean()
-        for before, after in zip(maps, maps[1:], strict=False)
+        for before, after in pairwise(maps)
     ]
     return float(np.mean(changes))
 
@@ -158,7 +159,9 @@ def test_metres_keep_their_zero_and_become_steady() -> None:
     seen = room(*SIZE)
     maps = [
         Depth(
-            (seen.metres * RANDOM.uniform(0.8, 1.25)).astype(np.float32), METRIC, pixels=filmed(seen.picture, number)
+            (seen.metres * RANDOM.uniform(0.8, 1.25)).astype(np.float32),
+            METRIC,
+            pixels=filmed(seen.picture, number),
         )
         for number in range(30)
     ]

@@ -38,7 +38,9 @@ _LIVE = 1_000
 @outputs_option(known(), f"what the ending of -o says, or {DEFAULT}")
 @click.option("--camera", metavar="N", help="Film with a camera instead, by its number, until Ctrl-C.")
 @click.option("--no-steady", is_flag=True, help="Leave each frame as the network gives it, flicker and all.")
-@click.option("--resume", is_flag=True, help="Go on from where an earlier run with the same options was stopped.")
+@click.option(
+    "--resume", is_flag=True, help="Go on from where an earlier run with the same options was stopped."
+)
 @click.option("--frames", type=click.IntRange(1), metavar="N", help="Only the first N frames.")
 @colouring
 @choosing
@@ -116,10 +118,14 @@ def _closing(session: Session, choice: Choice, summary: Summary) -> int:
     """Say what came of it, and return the exit status."""
     done = summary.work
     if summary.damage:
-        session.warn(f"The film ends early or is damaged ({summary.damage}). The frames that it has are done.")
+        session.warn(
+            f"The film ends early or is damaged ({summary.damage}). The frames that it has are done."
+        )
     if summary.silent:
         names = ", ".join(dict.fromkeys(summary.silent))
-        session.warn(f"The file cannot hold this kind of sound, which is left out: {names}. An .mkv file holds any.")
+        session.warn(
+            f"The file cannot hold this kind of sound, which is left out: {names}. An .mkv file holds any."
+        )
     kept = f", {done.kept} of them before" if done.kept else ""
     rate = (done.frames - done.kept) / done.seconds if done.seconds else 0.0
     session.say(

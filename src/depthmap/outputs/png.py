@@ -29,9 +29,7 @@ def encode_png(stream: IO[bytes], pixels: NDArray[Any], labels: dict[str, str]) 
     stream.write(buffer.getbuffer())
 
 
-def labels(
-    description: str, depth: Depth, limits: tuple[float, float] | None = None
-) -> dict[str, str]:
+def labels(description: str, depth: Depth, limits: tuple[float, float] | None = None) -> dict[str, str]:
     """Return the text chunks that all our PNG files carry.
 
     ``Minimum`` and ``Maximum`` are those of inverse depth, or the ``limits`` that the pixels span.

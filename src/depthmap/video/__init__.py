@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from .steady import Steadied, Steady
     from .targets import Target, plan
 
-__all__ = ["make", "open_film", "open_camera", "plan", "Film", "Frame", "Steady", "Steadied", "Summary", "Target"]
+__all__ = [
+    "make",
+    "open_film",
+    "open_camera",
+    "plan",
+    "Film",
+    "Frame",
+    "Steady",
+    "Steadied",
+    "Summary",
+    "Target",
+]
 _HOMES = {
     "make": "making", "Summary": "making",
     "open_film": "reading", "open_camera": "reading", "Film": "reading", "Frame": "reading",

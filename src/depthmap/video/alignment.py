@@ -61,7 +61,9 @@ def fit(x: Float32, y: Float32, weights: Float32 | None = None, *, shift: bool =
     """
     x, y, weights = _thinned(x), _thinned(y), None if weights is None else _thinned(weights)
     seen = np.isfinite(x) & np.isfinite(y)
-    base = seen.astype(np.float32) if weights is None else np.where(seen, weights + np.float32(_EVERYWHERE), 0)
+    base = (
+        seen.astype(np.float32) if weights is None else np.where(seen, weights + np.float32(_EVERYWHERE), 0)
+    )
     x, y = np.where(seen, x, 0), np.where(seen, y, 0)
     line = Line()
     robust = base

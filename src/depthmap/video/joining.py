@@ -47,10 +47,11 @@ def join(pieces: Sequence[Path], name: str, target: Path, sound: Sound, facts: d
 
 
 def _options(kind: str, base: Fraction) -> dict[str, str]:
+    same = {"fflags": "+bitexact"}  # no random identifiers: a film made twice is the same
     if kind == "matroska":
-        return {}
+        return same
     ticks = {"video_track_timescale": str(base.denominator)} if base.numerator == 1 else {}
-    return {"movflags": "+faststart", **ticks}
+    return {**same, "movflags": "+faststart", **ticks}
 
 
 def _pictures(pieces: Sequence[Path], stream: Any) -> Iterator[tuple[Fraction, Any]]:

@@ -80,9 +80,13 @@ LOOKS = {
     for look in (
         _for_the_eye("colour", "_colour.mp4", "H.264 film in colours, near = bright", _colour),
         _for_the_eye("grey", "_grey.mp4", "H.264 film in grey, near = white", _grey),
-        _for_the_eye("side-by-side", "_side.mp4", "H.264 film, its depth in colours on the right", _side_by_side),
+        _for_the_eye(
+            "side-by-side", "_side.mp4", "H.264 film, its depth in colours on the right", _side_by_side
+        ),
         _lossless("grey16", "_depth.mkv", "lossless film of 16 bits, FFV1 in MKV, near = white", "gray16le"),
-        _lossless("grey10", "_depth10.mkv", "lossless film of 10 bits, FFV1 in MKV, near = white", "gray10le"),
+        _lossless(
+            "grey10", "_depth10.mkv", "lossless film of 10 bits, FFV1 in MKV, near = white", "gray10le"
+        ),
     )
 }
 """Films by name, the first is written by default; where several share an ending, the first is meant by it."""

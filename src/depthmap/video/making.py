@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -141,11 +142,13 @@ def _publish(
         if name in LOOKS:
             films = [parts.film(number, name) for number in range(pieces)]
             with Sound(source, film.start, end) as sound:
-                join(films, name, path, sound, {"comment": json.dumps({**about, "pixels": LOOKS[name].about})})
+                join(
+                    films, name, path, sound, {"comment": json.dumps({**about, "pixels": LOOKS[name].about})}
+                )
             summary.silent = sound.left_out
         elif name == NUMBERS:
             rows = np.concatenate([parts.rows(number) for number in range(pieces)])
-            publish(path, lambda stream, rows=rows: _write_numbers(stream, rows, film.time_base, about))
+            publish(path, partial(_write_numbers, rows=rows, base=film.time_base, about=about))
     for name, path in summary.targets:
         if name in SEQUENCES:
             if path.exists():  # an empty folder
@@ -153,7 +156,9 @@ def _publish(
             parts.frames(name).rename(path)
 
 
-def _write_numbers(stream: IO[bytes], rows: np.ndarray[Any, Any], base: Fraction, about: dict[str, Any]) -> None:
+def _write_numbers(
+    stream: IO[bytes], rows: np.ndarray[Any, Any], base: Fraction, about: dict[str, Any]
+) -> None:
     columns = dict(zip(COLUMNS, rows.T, strict=True))
     for name in ("time", "duration"):
         columns[name] = columns[name] * float(base)

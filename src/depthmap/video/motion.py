@@ -32,7 +32,6 @@ _STILL = 0.15
 """Movement in pixels, at the corner that moves most, below which the camera is taken to stand: resampling blurs."""
 
 
-
 class Motion(NamedTuple):
     """Where each place of the later frame was in the earlier: ``(x + a0 + a1 X + a2 Y, y + b0 + b1 X + b2 Y)``.
 
@@ -45,7 +44,9 @@ class Motion(NamedTuple):
     @property
     def farthest(self) -> float:
         """Pixels by which a corner moves at most."""
-        return max(abs(self.a[0]) + abs(self.a[1]) + abs(self.a[2]), abs(self.b[0]) + abs(self.b[1]) + abs(self.b[2]))
+        return max(
+            abs(self.a[0]) + abs(self.a[1]) + abs(self.a[2]), abs(self.b[0]) + abs(self.b[1]) + abs(self.b[2])
+        )
 
     @property
     def is_still(self) -> bool:
@@ -69,7 +70,8 @@ class Motion(NamedTuple):
         x = np.arange(width, dtype=np.float32) + np.float32(0.5)
         y = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
         column, row = (np.float32(a) * x + np.float32(b) * y + np.float32(c) for a, b, c in (across, down))
-        return (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
+        seen: NDArray[np.bool_] = (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
+        return seen
 
     def _rows(self, width: int, height: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Return column and row in the earlier frame, by those in the later, where pixels are at 0.5, 1.5, ..."""
@@ -107,7 +109,9 @@ def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) ->
     across, down = slopes(later)
     x = np.linspace(-1 + 1 / width, 1 - 1 / width, width, dtype=np.float32)
     y = np.linspace(-1 + 1 / height, 1 - 1 / height, height, dtype=np.float32)[:, None]
-    rates = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(unknowns, -1)
+    rates = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(
+        unknowns, -1
+    )
     # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
     steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
     for _ in range(_STEPS):
@@ -116,9 +120,13 @@ def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) ->
         normal = (weighted @ rates.T).astype(np.float64)
         normal[np.diag_indices(unknowns)] *= 1 + _DAMPING
         step = [0.0] * 6
-        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[0].tolist()
+        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[
+            0
+        ].tolist()
         (a0, a1, a2), (b0, b1, b2) = motion
-        motion = Motion((a0 + step[0], a1 + step[2], a2 + step[3]), (b0 + step[1], b1 + step[4], b2 + step[5]))
+        motion = Motion(
+            (a0 + step[0], a1 + step[2], a2 + step[3]), (b0 + step[1], b1 + step[4], b2 + step[5])
+        )
         if motion.farthest > max(width, height):
             return Motion()  # it found nothing
         if max(map(abs, step)) < _DONE:

@@ -101,7 +101,7 @@ class Parts:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         arrays = {_STATE + name: array for name, array in state.arrays().items()} if state else {}
-        publish(self._numbers(number), partial(_save, rows=rows, **arrays))
+        publish(self._numbers(number), partial(_save, arrays={"rows": rows, **arrays}))
 
     def state(self, number: int) -> State | None:
         """Return what was known after a piece."""
@@ -123,19 +123,19 @@ class Parts:
 
     def _load(self, number: int) -> dict[str, NDArray[Any]]:
         try:
-            with np.load(self._numbers(number), allow_pickle=False) as archive:
+            with self._numbers(number).open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return dict(archive)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise ExportError(
-                f"A piece of the film is damaged: {error}", self._numbers(number), "Begin anew, without --resume."
+                f"A piece of the film is damaged: {error}",
+                self._numbers(number),
+                "Begin anew, without --resume.",
             ) from error
 
 
-def _save(stream: IO[bytes], **arrays: NDArray[Any]) -> None:
-    np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy's own hints confuse arrays with allow_pickle
+def _save(stream: IO[bytes], arrays: dict[str, Any]) -> None:
+    np.savez(stream, **arrays)
 
 
 def _write(stream: IO[bytes], data: bytes) -> None:
     stream.write(data)
-
-

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,7 +107,7 @@ class Writer:
         if done:
             self._look_back(done)
 
-    def take(self, batch: Iterable[_Made]) -> None:
+    def take(self, batch: Sequence[_Made]) -> None:
         """Take frames in order."""
         for frame, depth in batch:
             self._waiting.append((frame.time, frame.duration))
@@ -175,7 +175,9 @@ def work(film: Film, estimator: DepthEstimator, writer: Writer, limit: int | Non
             Stage(batches, _ROOM, "depthmap-read", drop=film.is_live) as reader,
             Sink(writer.take, _ROOM, "depthmap-write") as sink,
         ):
-            wanted = islice(reader, left) if film.is_live else iter(reader)  # of a camera, those that were in time
+            wanted = (
+                islice(reader, left) if film.is_live else iter(reader)
+            )  # of a camera, those that were in time
             try:
                 _estimate(wanted, film, estimator, sink, done)
             except KeyboardInterrupt:
@@ -192,7 +194,11 @@ def work(film: Film, estimator: DepthEstimator, writer: Writer, limit: int | Non
 
 
 def _estimate(
-    batches: Iterator[list[Frame]], film: Film, estimator: DepthEstimator, sink: Sink[list[_Made]], done: Work
+    batches: Iterator[list[Frame]],
+    film: Film,
+    estimator: DepthEstimator,
+    sink: Sink[Sequence[_Made]],
+    done: Work,
 ) -> None:
     """Give each batch's depth to the sink."""
     for batch in batches:

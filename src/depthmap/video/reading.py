@@ -26,7 +26,11 @@ _WHOLE = 0.98
 """Share of the frames that a whole film has at least: how many there are is partly a guess from its length."""
 _MOVING = "gif"
 """The kind of picture that may be a film."""
-_DEVICES = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}"), "win32": ("dshow", "video={}")}
+_DEVICES = {
+    "linux": ("v4l2", "/dev/video{}"),
+    "darwin": ("avfoundation", "{}"),
+    "win32": ("dshow", "video={}"),
+}
 """By system: what FFmpeg calls its cameras, and how it names one."""
 
 
@@ -230,15 +234,16 @@ def _describe(film: Film, first: Any) -> None:
 
 def _start(film: Film, first: Any) -> Fraction:
     """Return when the film begins by its own clock: at its first frame or its sound, whichever is earlier."""
-    begins = (first.pts or 0) * film.time_base
-    sound = [
+    begins: Fraction = (first.pts or 0) * film.time_base
+    sound: list[Fraction] = [
         stream.start_time * _fraction(stream.time_base, Fraction(1))
         for stream in film._container.streams.audio
         if stream.start_time is not None
     ]
     if film.is_live or begins < 0:
         return begins
-    return max(min([begins, *sound]), Fraction(0))  # sound before 0 is what its decoder begins with, and not heard
+    # Sound before 0 is what its decoder begins with, and not heard.
+    return max(min([begins, *sound]), Fraction(0))
 
 
 def _decoded(film: Film) -> Iterator[Any]:
@@ -282,7 +287,9 @@ def _kind(path: Path) -> str:
         with path.open("rb") as file:
             return kind_of(file.read(HEAD))
     except OSError as error:
-        raise VideoError(f"The video cannot be read: {error.strerror}", path, "Check its permissions.") from error
+        raise VideoError(
+            f"The video cannot be read: {error.strerror}", path, "Check its permissions."
+        ) from error
 
 
 def _unreadable(path: Path, kind: str, error: Exception | None = None) -> VideoError:
@@ -290,5 +297,9 @@ def _unreadable(path: Path, kind: str, error: Exception | None = None) -> VideoE
         return VideoError("This is a picture, not a video", path, f"Run: depthmap predict {path}")
     if kind == VIDEO:
         what = f"The video is damaged, or cut short before its index: {_reason(error)}"
-        return VideoError(what, path, "Copy it again. MP4 files have the index at their end, MKV files need none.")
-    return VideoError(f"This is {kind or 'no file'} that FFmpeg cannot read as a video", path, "Convert it to MP4.")
+        return VideoError(
+            what, path, "Copy it again. MP4 files have the index at their end, MKV files need none."
+        )
+    return VideoError(
+        f"This is {kind or 'no file'} that FFmpeg cannot read as a video", path, "Convert it to MP4."
+    )

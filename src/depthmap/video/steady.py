@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +116,7 @@ class State:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> State:
         """Return the state that `arrays` gave."""
-        kept = {name: arrays[name] for name in cls.__dataclass_fields__}
+        kept: dict[str, Any] = {name: arrays[name] for name in cls.__dataclass_fields__}
         return cls(**{name: value if value.ndim else value.item() for name, value in kept.items()})
 
 
@@ -147,7 +148,7 @@ class Steady:
         frame = self._ahead.popleft()
         before, ahead = self.state, list(self._ahead)
         thumbnails = [frame.thumbnail, *(other.thumbnail for other in ahead)]
-        changes = [cuts.change(one, other) for one, other in zip(thumbnails, thumbnails[1:], strict=False)]
+        changes = [cuts.change(one, other) for one, other in pairwise(thumbnails)]
         past: list[float] = []
         now = 0.0
         if before is not None:
@@ -195,7 +196,8 @@ def _sampled(values: Float32, width: int, height: int) -> Float32:
     """Return the values in the middle of each pixel of the grid."""
     rows = ((np.arange(height) + 0.5) * (values.shape[0] / height)).astype(np.intp)
     columns = ((np.arange(width) + 0.5) * (values.shape[1] / width)).astype(np.intp)
-    return values[rows[:, None], columns]
+    sampled: Float32 = values[rows[:, None], columns]
+    return sampled
 
 
 def _opening(frame: _Seen, ahead: list[_Seen], changes: list[float], shot: int) -> State:
@@ -229,7 +231,9 @@ def _advanced(state: State, frame: _Seen) -> State:
     line = fit(frame.inverse, inverse, still, shift=frame.depth.kind == RELATIVE_INVERSE)
     aligned = line(frame.inverse)
     known = np.isfinite(aligned)
-    jump = np.abs(np.where(known, aligned, 0) - inverse) / np.float32(max(_JUMP * (state.high - state.low), 1e-12))
+    jump = np.abs(np.where(known, aligned, 0) - inverse) / np.float32(
+        max(_JUMP * (state.high - state.low), 1e-12)
+    )
     trust = np.where(known, still / (1 + jump**4), 0)
     frames = np.minimum(frames * trust, np.float32(_LONGEST - 1)) + known
     weight = known / np.maximum(frames, 1)
@@ -293,7 +297,9 @@ def _in_scale(frame: _Seen, line: Line, running: Float32) -> Depth:
     aligned = line(frame.inverse)
     change = np.where(np.isfinite(aligned), running - aligned, 0).astype(np.float32)
     size = (depth.width, depth.height)
-    inverse = line(depth.inverse_depth) + np.asarray(Image.fromarray(change).resize(size, Image.Resampling.BICUBIC))
+    inverse = line(depth.inverse_depth) + np.asarray(
+        Image.fromarray(change).resize(size, Image.Resampling.BICUBIC)
+    )
     if depth.kind == RELATIVE_INVERSE:
         return replace(depth, values=inverse)
     with np.errstate(divide="ignore"):

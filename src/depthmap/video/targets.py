@@ -83,8 +83,12 @@ def _check(target: Target) -> None:
     name, path = target
     if name in SEQUENCES:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ExportError("The frames need a folder of their own, and this one has files", path, "Name another.")
+            raise ExportError(
+                "The frames need a folder of their own, and this one has files", path, "Name another."
+            )
         return
     endings = LOOKS[name].kinds if name in LOOKS else {".npz": ""}
     if path.suffix.lower() not in endings:
-        raise UsageError(f"A film of {name} cannot be in such a file", path, f"It ends in {', '.join(endings)}.")
+        raise UsageError(
+            f"A film of {name} cannot be in such a file", path, f"It ends in {', '.join(endings)}."
+        )
