@@ -26,7 +26,7 @@ LAYERS = [
     {"plain"},
     {"opener"},
     {"estimator", "outputs"},
-    {"batch", "inspection"},
+    {"batch", "inspection", "video"},
     {"cli", "web", "generative", "utils"},
 ]
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

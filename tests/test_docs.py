@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from support import PHOTO, sha256
 
@@ -49,6 +50,19 @@ def places(root: Path) -> dict[str, str]:
     }
 
 
+def write_film(path: Path, frames: int) -> None:
+    """Write a small film: a pan over a photo."""
+    import av
+
+    with Image.open(PHOTO) as photo, av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height = 160, 96
+        for number in range(frames):
+            view = photo.crop((4 * number, 40, 4 * number + 320, 232)).resize((160, 96))
+            out.mux(stream.encode(av.VideoFrame.from_image(view)))
+        out.mux(stream.encode(None))
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, stocked: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as the examples suppose: some pictures, a checkpoint, and a cache and a mirror with models."""
@@ -56,6 +70,7 @@ def workplace(tmp_path: Path, stocked: Path, tiny_checkpoint: Path, monkeypatch:
     (folder / "photos").mkdir(parents=True)
     shutil.copy(PHOTO, folder / "photo.jpg")
     shutil.copy(PHOTO, folder / "photos" / "one.jpg")
+    write_film(folder / "film.mp4", frames=24)
     shutil.copy(tiny_checkpoint, folder / "finetuned.pt")
     shutil.copytree(stocked / "cache", tmp_path / "cache")
     for variable, place in places(stocked).items():

@@ -751,7 +751,7 @@ def test_a_checkpoint_is_told_from_a_picture_with_what_to_do(tmp_path):
     ("head", "said"),
     [
         (b"%PDF-1.7\n", "a PDF, not a picture .*pdftoppm .*depthmap predict"),
-        (b"\0\0\0\x20ftypisom\0\0\x02\0", "a video, not a picture .*ffmpeg .*depthmap batch"),
+        (b"\0\0\0\x20ftypisom\0\0\x02\0", "a video, not a picture .*depthmap video .* -o depth"),
         (b"8BPS\0\1", "not a picture of a known kind"),
     ],
 )

@@ -54,14 +54,18 @@ def colour_table(name: str) -> NDArray[np.uint8]:
     return colours
 
 
-def coloured(inverse_depth: NDArray[Any], colours: str = DEFAULT_MAP) -> NDArray[np.uint8]:
-    """Return inverse depth ``(H, W)`` as ``(H, W, 3)`` sRGB, uint8; see `shown_range` for what its colours span.
+def coloured(
+    inverse_depth: NDArray[Any], colours: str = DEFAULT_MAP, limits: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """Return inverse depth ``(H, W)`` as ``(H, W, 3)`` sRGB, uint8.
 
-    NaN gets the colour of what is farthest.
+    Its colours span ``limits``, by default the map's `shown_range`. NaN gets the colour of what is farthest.
 
     Raises
     ------
     UsageError
         When no colour map has that name.
     """
-    return colour_table(colours).take(quantised(inverse_depth, 256, shown_range(inverse_depth)), axis=0)
+    return colour_table(colours).take(
+        quantised(inverse_depth, 256, limits or shown_range(inverse_depth)), axis=0
+    )

@@ -375,15 +375,19 @@ class Depth:
             )
         return stereo(self.rgb, self.inverse_depth, eyes)
 
-    def colour(self, colours: str = DEFAULT_MAP) -> NDArray[np.uint8]:
+    def colour(
+        self, colours: str = DEFAULT_MAP, limits: tuple[float, float] | None = None
+    ) -> NDArray[np.uint8]:
         """Return inverse depth in colours, sRGB uint8 (H, W, 3).
+
+        ``limits`` are the inverse depths that the colours span, by default those of `shown_range`.
 
         Raises
         ------
         UsageError
             When no colour map has that name.
         """
-        return coloured(self.inverse_depth, colours)
+        return coloured(self.inverse_depth, colours, limits)
 
     def save(
         self,

@@ -24,7 +24,8 @@
     │   └── Cancelled                 somebody ended it; it can go on from where it was
     ├── EngineUnavailable             an engine that is not installed, or does not run the model as torch does
     ├── MissingExtra                  a package is missing that an extra of depthmap installs
-    └── ImageError                    a picture that cannot be read
+    ├── ImageError                    a picture that cannot be read
+    └── VideoError                    a video that cannot be read
 
 Each carries ``what``, ``where`` and ``remedy``; ``str()`` joins them. All can be pickled, so that they cross
 process boundaries whole.
@@ -180,3 +181,7 @@ class MissingExtra(DepthmapError):
 
 class ImageError(DepthmapError):
     """A picture cannot be read."""
+
+
+class VideoError(DepthmapError):
+    """A video or a camera cannot be read."""

@@ -47,7 +47,7 @@ SUFFIXES = frozenset(
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF and HEIC"
 # What to do with files that hold pictures, but are none.
 _MAKE_PICTURES = {
-    VIDEO: "Take its frames out, 'ffmpeg -i {} frames/%05d.png', then run 'depthmap batch frames -o depth'.",
+    VIDEO: "Run 'depthmap video {} -o depth.mp4'.",
     PDF: "Make pictures of its pages, 'pdftoppm -png {} page', then run 'depthmap predict page*.png'.",
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

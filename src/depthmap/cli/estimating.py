@@ -1,11 +1,11 @@
-"""What `predict` and `batch` share: the options of the model and the outputs, timing, and the report."""
+"""What `predict`, `batch` and `video` share: the options of the model and the outputs, timing, and the report."""
 
 from __future__ import annotations
 
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from .session import (
     FAILED,
     INTERRUPTED,
     SOME_FAILED,
+    Function,
     Session,
     accepting_licences,
     allowing_unverified,
@@ -36,66 +37,65 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUTS = ("png16", "colour")
 
 
-OUTPUTS_HELP = "\b\nOutputs:\n" + "\n".join(
-    f"  {name:<12}  {output.about}" for name, output in OUTPUTS.items()
-)
-"""What -f takes, for the end of a command's help."""
+def outputs_help(abouts: Mapping[str, str]) -> str:
+    """Return the end of a command's help: what -f takes, and a line about each."""
+    return "\b\nOutputs:\n" + "\n".join(f"  {name:<12}  {about}" for name, about in abouts.items())
 
 
-def _outputs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Split at commas, and refuse what is no output."""
-    names = [name.strip().lower() for value in values for name in value.split(",")]
-    if unknown := [name for name in names if name not in OUTPUTS]:
-        hint = f"{unknown[0]!r} is none of {', '.join(OUTPUTS)}; -o names the file or directory to write to"
-        raise click.BadParameter(hint, ctx, parameter)
-    return tuple(dict.fromkeys(names))
+OUTPUTS_HELP = outputs_help({name: output.about for name, output in OUTPUTS.items()})
+"""The end of the help of commands that write files of pictures."""
 
 
-def _complete_outputs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    return [name for name in OUTPUTS if name.startswith(incomplete.lower())]
+def outputs_option(known: Sequence[str], default: str) -> Callable[[Function], Function]:
+    """Return the option that takes names of outputs, which may be separated by commas, as a tuple ``formats``."""
 
+    def parse(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        names = [name.strip().lower() for value in values for name in value.split(",")]
+        if unknown := [name for name in names if name not in known]:
+            hint = f"{unknown[0]!r} is none of {', '.join(known)}; -o names the file or directory to write to"
+            raise click.BadParameter(hint, ctx, parameter)
+        return tuple(dict.fromkeys(names))
 
-_OPTIONS = (
-    click.option(
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        return [name for name in known if name.startswith(incomplete.lower())]
+
+    return click.option(
         "--output",
         "--format",
         "-f",
         "formats",
-        callback=_outputs,
-        shell_complete=_complete_outputs,
+        callback=parse,
+        shell_complete=complete,
         multiple=True,
         metavar="NAME",
-        help=f"What to write, one of the outputs below; may be repeated. Default: {' and '.join(DEFAULT_OUTPUTS)}.",
-    ),
+        help=f"What to write, one of the outputs below; may be repeated. Default: {default}.",
+    )
+
+
+colouring = click.option(
+    "--colours",
+    type=click.Choice(tuple(COLOUR_MAPS)),
+    default=DEFAULT_MAP,
+    show_default=True,
+    help="Colour map of the colour outputs.",
+)
+"""The option of commands that write colours of depth."""
+printing0 = click.option(
+    "--print0",
+    "-0",
+    is_flag=True,
+    expose_value=False,
+    callback=keep,
+    help="End each printed file name with NUL, for xargs -0.",
+)
+"""The option of commands that print the names of files."""
+_MODEL = (
     click.option(
         "--model",
         "-m",
         metavar="MODEL",
         shell_complete=complete_model,
         help="Default: DEPTHMAP_MODEL, or the most accurate cached model, or the embedded one.",
-    ),
-    click.option(
-        "--colours",
-        type=click.Choice(tuple(COLOUR_MAPS)),
-        default=DEFAULT_MAP,
-        show_default=True,
-        help="Colour map of the colour outputs.",
-    ),
-    click.option(
-        "--ratio",
-        type=click.FloatRange(min=1, min_open=True),
-        default=RATIO,
-        show_default=True,
-        metavar="R",
-        help="Without metres, 3D outputs put the farthest R times as far away as the nearest.",
-    ),
-    click.option(
-        "--eyes",
-        type=click.FloatRange(*EYES_LIMITS),
-        default=EYES,
-        show_default=True,
-        metavar="PERCENT",
-        help="Depth of stereo and anaglyph: largest shift between the views, in % of the width.",
     ),
     click.option(
         "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps. Default: a GPU if there is one."
@@ -116,6 +116,28 @@ _OPTIONS = (
     allowing_unverified,
     click.option("--verify", is_flag=True, help="Check every byte of the model file before using it."),
     accepting_licences,
+)
+_OUTPUTS = (
+    outputs_option(tuple(OUTPUTS), " and ".join(DEFAULT_OUTPUTS)),
+    colouring,
+    click.option(
+        "--ratio",
+        type=click.FloatRange(min=1, min_open=True),
+        default=RATIO,
+        show_default=True,
+        metavar="R",
+        help="Without metres, 3D outputs put the farthest R times as far away as the nearest.",
+    ),
+    click.option(
+        "--eyes",
+        type=click.FloatRange(*EYES_LIMITS),
+        default=EYES,
+        show_default=True,
+        metavar="PERCENT",
+        help="Depth of stereo and anaglyph: largest shift between the views, in % of the width.",
+    ),
+)
+_PICTURES = (
     click.option(
         "--allow-private",
         is_flag=True,
@@ -123,19 +145,12 @@ _OPTIONS = (
         callback=keep,
         help="Also fetch URLs on private and local addresses.",
     ),
-    click.option(
-        "--print0",
-        "-0",
-        is_flag=True,
-        expose_value=False,
-        callback=keep,
-        help="End each printed file name with NUL, for xargs -0.",
-    ),
+    printing0,
 )
 
 
-def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of the model and the outputs; it gets a `Choice` and `Options`."""
+def choosing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the model; it gets a `Choice`."""
 
     @functools.wraps(function)
     def chosen(
@@ -146,18 +161,27 @@ def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
         size: int | None,
         no_cache: bool,
         verify: bool,
-        colours: str,
-        ratio: float,
-        eyes: float,
         **others: Any,
     ) -> Any:
-        choice = Choice(model, device, engine, size, not no_cache, verify)
-        return function(*args, choice=choice, options=Options(colours, ratio, eyes), **others)
+        return function(*args, choice=Choice(model, device, engine, size, not no_cache, verify), **others)
 
-    decorated: Callable[..., Any] = chosen
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return _with(_MODEL, chosen)
+
+
+def estimating(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the model and the outputs; it gets a `Choice` and `Options`."""
+
+    @functools.wraps(function)
+    def looking(*args: Any, colours: str, ratio: float, eyes: float, **others: Any) -> Any:
+        return function(*args, options=Options(colours, ratio, eyes), **others)
+
+    return _with(_OUTPUTS, choosing(_with(_PICTURES, looking)))
+
+
+def _with(options: Sequence[Callable[..., Any]], function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 @dataclass

@@ -41,6 +41,14 @@ def in_pictures(session: Session) -> Iterator[Report]:
         yield report
 
 
+@contextmanager
+def in_frames(session: Session) -> Iterator[Report]:
+    """Show the progress of a film, whose frames are many: a bar, or some lines with the time left."""
+    shown = _bar(_picture_columns, keep=False) if _has_terminal(session) else _lines(session, _frames)
+    with shown as report:
+        yield report
+
+
 def _has_terminal(session: Session) -> bool:
     return not session.quiet and bool(output.columns(sys.stderr)) and os.environ.get("TERM") != "dumb"
 
@@ -101,7 +109,8 @@ def _topic(what: str) -> str:
 class _Pace:
     """How far one thing is, how fast it goes, and when another line about it is due."""
 
-    def __init__(self, done: int) -> None:
+    def __init__(self, done: int, amount: Callable[[float], str]) -> None:
+        self._amount = amount
         self._began = self._said = time.monotonic()
         self._first = done  # what was there before, of a download that goes on, is no part of the rate
         self._step = -1
@@ -119,22 +128,27 @@ class _Pace:
     def text(self, done: int, total: int) -> str:
         if not total:
             return " ..."
-        parts = [f": {done * 100 // total} % of {output.size_text(total)}"]
+        parts = [f": {done * 100 // total} % of {self._amount(total)}"]
         fresh, seconds = done - self._first, time.monotonic() - self._began
         if fresh > 0 and seconds > 0:
             rate = fresh / seconds
-            parts.append(f"{output.size_text(rate)}/s")
+            parts.append(f"{self._amount(rate)}/s")
             if done < total:
                 parts.append(f"{output.seconds_text((total - done) / rate)} left")
         return ", ".join(parts)
 
 
+def _frames(number: float) -> str:
+    return f"{number:.3g} frames" if number < 100 else f"{number:.0f} frames"
+
+
 @contextmanager
-def _lines(session: Session) -> Iterator[Report]:
+def _lines(session: Session, amount: Callable[[float], str] = output.size_text) -> Iterator[Report]:
+    """Print a line now and then; ``amount`` says how much a number is."""
     paces: dict[str, _Pace] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        pace = paces.setdefault(_topic(what), _Pace(done))
+        pace = paces.setdefault(_topic(what), _Pace(done, amount))
         if pace.is_due(done, total):
             session.say(what + pace.text(done, total))
 

@@ -23,6 +23,7 @@ _HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
     table={
         "predict": ("predict:predict", "Estimate the depth of pictures."),
         "batch": ("batch:batch", "Estimate the depth of all pictures in directories."),
+        "video": ("video:video", "Estimate the depth of a film, without flicker."),
         "inspect": ("inspecting:inspect", "Say what the numbers in a depth file mean."),
         "serve": ("serve:serve", "Serve the model cache over HTTP."),
         "models": ("models:models", "List, download, check and remove models."),
@@ -39,6 +40,7 @@ def cli() -> None:
     depthmap predict photo.jpg                    depth maps of a picture
     depthmap models download --model DPT_Large    the most accurate of MiDaS v3.0
     depthmap batch photos -o depth                many pictures
+    depthmap video film.mp4 -o depth.mp4          a film
 
     A small model ships in the package, so it works offline from the first
     minute.

@@ -22,4 +22,4 @@ class Colour(Output):
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
         """Write the PNG."""
         description = f"{depth.kind} in the colours of {options.colours}, farthest to nearest"
-        encode_png(stream, depth.colour(options.colours), labels(description, depth))
+        encode_png(stream, depth.colour(options.colours, options.limits), labels(description, depth))

@@ -19,8 +19,12 @@ class Options(NamedTuple):
         How many times as far as the nearest the farthest point is taken to be, in 3D, where no metres are known.
     eyes : float
         How far the nearest is shifted against the farthest between the views of two eyes, in percent of the width.
+    limits : tuple of float, optional
+        The inverse depths, low and high, that ``png16`` and pictures in colours span. By default those of each map, so
+        the same depth may look otherwise in the next picture.
     """
 
     colours: str = DEFAULT_MAP
     ratio: float = RATIO
     eyes: float = EYES
+    limits: tuple[float, float] | None = None

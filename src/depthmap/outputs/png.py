@@ -29,9 +29,12 @@ def encode_png(stream: IO[bytes], pixels: NDArray[Any], labels: dict[str, str]) 
     stream.write(buffer.getbuffer())
 
 
-def labels(description: str, depth: Depth) -> dict[str, str]:
-    """Return the text chunks that all our PNG files carry; ``Minimum`` and ``Maximum`` are of inverse depth."""
-    low, high = value_range(depth.inverse_depth)
+def labels(description: str, depth: Depth, limits: tuple[float, float] | None = None) -> dict[str, str]:
+    """Return the text chunks that all our PNG files carry.
+
+    ``Minimum`` and ``Maximum`` are those of inverse depth, or the ``limits`` that the pixels span.
+    """
+    low, high = limits or value_range(depth.inverse_depth)
     return {
         "Software": "depthmap",
         "Description": description,

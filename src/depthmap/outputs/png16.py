@@ -29,6 +29,6 @@ class Png16(Output):
         from ..depth import METRIC, RELATIVE_INVERSE
 
         meaning = "inverse depth in 1 / metres" if depth.kind == METRIC else RELATIVE_INVERSE
-        chunks = labels(f"{meaning}, larger = nearer", depth)
+        chunks = labels(f"{meaning}, larger = nearer", depth, options.limits)
         chunks["Formula"] = "inverse depth = Minimum + pixel / 65535 * (Maximum - Minimum)"
-        encode_png(stream, quantised(depth.inverse_depth, 65536), chunks)
+        encode_png(stream, quantised(depth.inverse_depth, 65536, options.limits), chunks)

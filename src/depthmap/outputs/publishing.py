@@ -58,7 +58,7 @@ def publish(target: Target, encode: Encode) -> None:
     except BrokenPipeError:
         raise  # whoever reads has enough: no fault of the target's
     except OSError as error:
-        raise _explained(error, where) from error
+        raise explained(error, where) from error
 
 
 def _to_file(path: Path, encode: Encode) -> None:
@@ -90,7 +90,8 @@ def _to_stream(stream: IO[bytes], encode: Encode) -> None:
     stream.flush()
 
 
-def _explained(error: OSError, where: object) -> DepthmapError:
+def explained(error: OSError, where: object) -> DepthmapError:
+    """Return the error for what the system says of a write: what it is, and what to do."""
     reason = error.strerror or str(error)
     if error.errno in _NO_ROOM:
         return InsufficientDiskSpace(

@@ -25,5 +25,5 @@ class SideBySide(Output):
         import numpy as np
 
         description = f"picture | {depth.kind} in the colours of {options.colours}, farthest to nearest"
-        pixels = np.concatenate([depth.rgb, depth.colour(options.colours)], axis=1)
+        pixels = np.concatenate([depth.rgb, depth.colour(options.colours, options.limits)], axis=1)
         encode_png(stream, pixels, labels(description, depth))

@@ -1,0 +1,141 @@
+"""How the camera moved between two frames."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .grids import halved, middle, slopes
+
+Float32 = NDArray[np.float32]
+
+_SMALLEST = 9
+"""Pixels of the shorter side that a picture is not made smaller than."""
+_FINE = 2
+"""The finest levels, at which turns and zooms are found."""
+_LEAST = 4
+"""Pixels of a side in which movement can be seen."""
+_STEPS = 4
+_DAMPING = 1e-4
+_SLOPE = 2.0
+"""Grey levels a pixel that count as no slope."""
+_SOME = 5
+"""Of so many residuals one is enough for their median."""
+_REACH = 0.1
+"""Pixels by which a place may always be wrong."""
+_DONE = 0.03
+"""A step of less than this, in pixels, is the last."""
+_STILL = 0.15
+"""Movement in pixels, at the corner that moves most, below which the camera is taken to stand: resampling blurs."""
+
+
+class Motion(NamedTuple):
+    """Where each place of the later frame was in the earlier: ``(x + a0 + a1 X + a2 Y, y + b0 + b1 X + b2 Y)``.
+
+    X and Y run from -1 to 1 across the frame; all six are in pixels.
+    """
+
+    a: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    b: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def farthest(self) -> float:
+        """Pixels by which a corner moves at most."""
+        return max(
+            abs(self.a[0]) + abs(self.a[1]) + abs(self.a[2]), abs(self.b[0]) + abs(self.b[1]) + abs(self.b[2])
+        )
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the camera stood."""
+        return self.farthest < _STILL
+
+    def scaled(self, factor: float) -> Motion:
+        """Return the same for a frame of another size."""
+        return Motion(*(tuple(value * factor for value in row) for row in self))  # type: ignore[arg-type]  # three each
+
+    def bring(self, earlier: Float32, how: Image.Resampling = Image.Resampling.BICUBIC) -> Float32:
+        """Return an earlier map (h, w) as the later frame sees it; what is beyond its border is 0."""
+        height, width = earlier.shape
+        across, down = self._rows(width, height)
+        picture = Image.fromarray(earlier)
+        return np.asarray(picture.transform((width, height), Image.Transform.AFFINE, (*across, *down), how))
+
+    def seen(self, width: int, height: int) -> NDArray[np.bool_]:
+        """Return which places (h, w) of the later frame the earlier saw."""
+        across, down = self._rows(width, height)
+        x = np.arange(width, dtype=np.float32) + np.float32(0.5)
+        y = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
+        column, row = (np.float32(a) * x + np.float32(b) * y + np.float32(c) for a, b, c in (across, down))
+        seen: NDArray[np.bool_] = (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
+        return seen
+
+    def _rows(self, width: int, height: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Return column and row in the earlier frame, by those in the later, where pixels are at 0.5, 1.5, ..."""
+        (a0, a1, a2), (b0, b1, b2) = self.a, self.b
+        return (
+            (1 + 2 * a1 / width, 2 * a2 / height, a0 - a1 - a2),
+            (2 * b1 / width, 1 + 2 * b2 / height, b0 - b1 - b2),
+        )
+
+
+def find(earlier: Float32, later: Float32) -> Motion:
+    """Return the motion that explains most of what changed between two pictures (h, w).
+
+    Notes
+    -----
+    An affine motion of the whole picture, by Gauss-Newton steps from coarse to fine: Lucas and Kanade 1981, Bergen et
+    al. 1992, "Hierarchical model-based motion estimation". What moves by itself is kept out by Tukey's biweight, as
+    in Odobez and Bouthemy 1995. Exposure has to be compensated before.
+    """
+    if min(earlier.shape) < 2 * _LEAST:
+        return Motion()
+    levels = [(halved(earlier), halved(later))]
+    while min(levels[-1][0].shape) >= 2 * _SMALLEST:
+        levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
+    motion = Motion()
+    for number in reversed(range(len(levels))):
+        # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.
+        motion = _refined(motion.scaled(2.0), *levels[number], 6 if number < _FINE else 2)
+    return motion.scaled(2.0)
+
+
+def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) -> Motion:
+    """Return a better motion; of 2 unknowns it is a shift, of 6 affine."""
+    height, width = later.shape
+    across, down = slopes(later)
+    x = np.linspace(-1 + 1 / width, 1 - 1 / width, width, dtype=np.float32)
+    y = np.linspace(-1 + 1 / height, 1 - 1 / height, height, dtype=np.float32)[:, None]
+    rates = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(
+        unknowns, -1
+    )
+    # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
+    steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
+    for _ in range(_STEPS):
+        residuals = (later - motion.bring(earlier)).ravel()
+        weighted = rates * _biweight(residuals / steepness)
+        normal = (weighted @ rates.T).astype(np.float64)
+        normal[np.diag_indices(unknowns)] *= 1 + _DAMPING
+        step = [0.0] * 6
+        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[
+            0
+        ].tolist()
+        (a0, a1, a2), (b0, b1, b2) = motion
+        motion = Motion(
+            (a0 + step[0], a1 + step[2], a2 + step[3]), (b0 + step[1], b1 + step[4], b2 + step[5])
+        )
+        if motion.farthest > max(width, height):
+            return Motion()  # it found nothing
+        if max(map(abs, step)) < _DONE:
+            break
+    return motion
+
+
+def _biweight(residuals: Float32) -> Float32:
+    """Return the weight of each residual; those beyond the border are large, and have none."""
+    reach = np.float32(4.685 * 1.4826 * middle(np.abs(residuals[::_SOME])) + _REACH)
+    inside: Float32 = np.clip(1 - (residuals / reach) ** 2, 0, None) ** 2
+    return inside
