@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import openvino
 
 from . import winograd
-from .cores import usable_cores
+from .cores import runs_at_once, usable_cores
 
 if TYPE_CHECKING:
     from . import Float32, Runner
@@ -31,6 +31,8 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
         "INFERENCE_PRECISION_HINT": "bf16" if short else "f32",
         "CPU_RUNTIME_CACHE_CAPACITY": _SIZES,
     }
+    if (streams := runs_at_once()) > 1:
+        config["NUM_STREAMS"] = streams
     model = core.read_model(str(path))
     if many and not short:
         winograd.rewrite(model)
