@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from ..errors import ImageError
-from ..fetching import hide_login, is_url
+from ..fetching import hide_login, is_remote, is_url
 from ..images import MAX_BYTES, drain
 from .sources.item import Item
-from .sources.remote import is_remote, read_remote
+from .sources.remote import read_remote
 
 PAUSES = (0.5, 2.0)
 """Seconds before the second and the third attempt."""

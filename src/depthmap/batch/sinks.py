@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..fetching import is_remote
 from ..outputs import OUTPUTS
 from ..outputs.publishing import Target
 from .naming import folds_names, stem
-from .sources.remote import file_system, is_remote
+from .sources.remote import file_system
 
 
 class Sink(Protocol):

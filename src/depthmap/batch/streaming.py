@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DepthmapError, ExportError, InsufficientDiskSpace, UsageError
-from ..fetching import hide_login, is_url
+from ..fetching import hide_login, is_remote, is_url
 from ..outputs import Options, require
 from .clusters import RAY, run_on_ray
 from .jobs import Job, Result, Tally
@@ -18,7 +18,6 @@ from .naming import identity, in_shard
 from .pipeline import Done, Task, Work, run
 from .sinks import Folder, Sink, open_sink
 from .sources import Item, Source, items
-from .sources.remote import is_remote
 from .steps import Begin, Finish, failed
 from .workers import run_in_processes
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..containers import is_container
+from ..fetching import is_remote
 from ..outputs import Options
 from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document
 from .output import count
@@ -102,9 +104,6 @@ class Flow:
 
     def streams(self, names: Sequence[str], out: str) -> bool:
         """Tell whether nothing may be listed beforehand."""
-        from ..batch.sources.item import is_container
-        from ..batch.sources.remote import is_remote
-
         asked = (
             self.stream
             or self.resume
@@ -147,7 +146,6 @@ def run_streamed(
     # Each thread that predicts has a core. Read as NumPy is imported, for the same bytes as `workers.ONE_THREAD` gives.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..batch import Order, callers, open_sources, planned, stream
-    from ..batch.sources.remote import is_remote
     from .progress import in_pictures
 
     recursive = more.pop("recursive")

@@ -24,6 +24,11 @@ def is_url(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and bool(_URL.match(name))
 
 
+def is_remote(name: object) -> TypeGuard[str]:
+    """Tell whether this is a URL for fsspec (s3://, file://, ...), rather than of a page or a picture on the web."""
+    return is_url(name) and not name.lower().startswith(("http://", "https://"))
+
+
 def check(url: str, *, offline: bool) -> None:
     """Raise ImageError unless a picture may be asked for at this URL; nothing is asked of the network.
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field, replace
 from ...errors import DepthmapError, ImageError
 from ...images import SUFFIXES
 
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-TABLES = (".parquet", ".pq")
-
 
 @dataclass(frozen=True)
 class Item:
@@ -51,14 +48,3 @@ def is_picture(path: str) -> bool:
     name = path.replace(os.sep, "/").rpartition("/")[2]
     stem, dot, ending = name.rpartition(".")
     return bool(stem) and not name.startswith(".") and dot + ending.lower() in SUFFIXES
-
-
-def without_ending(name: str) -> str:
-    """Return an archive's or a table's name without what says its kind."""
-    ending = next((end for end in (*TARS, *TABLES) if name.lower().endswith(end)), "")
-    return name[: len(name) - len(ending)] if ending else name
-
-
-def is_container(name: str) -> bool:
-    """Tell whether a file holds pictures rather than being one, by its ending."""
-    return name.lower().endswith((*TARS, *TABLES))

@@ -10,14 +10,15 @@ from os import PathLike
 from pathlib import Path
 from typing import IO
 
+from ...containers import TABLES, is_container, without_ending
 from ...errors import DepthmapError
-from ...fetching import hide_login, is_url
+from ...fetching import hide_login, is_remote, is_url
 from ..patterns import is_pattern
 from . import tables, tars
 from .folders import Found, matching, pictures_in, tag_of
-from .item import TABLES, Item, broken, is_container, without_ending
+from .item import Item, broken
 from .lists import STDIN, names_in
-from .remote import FSSPEC, files_at, is_remote, open_remote
+from .remote import FSSPEC, files_at, open_remote
 
 Name = str | PathLike[str]
 

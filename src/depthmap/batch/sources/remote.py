@@ -6,21 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from ...containers import is_container
 from ...errors import ImageError
 from ...extras import Extra
-from ...fetching import hide_login, is_url
+from ...fetching import hide_login
 from ...settings import from_environment
-from .item import Item, broken, is_container, is_picture
+from .item import Item, broken, is_picture
 
 FSSPEC = Extra("fsspec", "remote", "URLs besides http and https")
 _LOCAL = ("file", "local", "memory")
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "sha256", "oid")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
-
-
-def is_remote(name: object) -> bool:
-    """Tell whether this is a URL for fsspec, rather than a page's or a picture's on the web."""
-    return is_url(name) and not name.lower().startswith(("http://", "https://"))
 
 
 def file_system(url: str) -> tuple[Any, str]:
