@@ -250,7 +250,8 @@ def on_ray(
         if needed := require(name).needs:
             needed.check()
     most = max(1, int(ray.cluster_resources().get("CPU", 1) / max(num_cpus, 1e-3)))
-    return dataset.map(
+    rows: Any = dataset  # ray's types want a function here, and take a class
+    mapped: Dataset = rows.map(
         _Rows,
         fn_constructor_kwargs={
             "arguments": {"model_name": model, "pictures": 1000, **estimator},
@@ -262,6 +263,7 @@ def on_ray(
         num_cpus=num_cpus,
         num_gpus=num_gpus or None,
     )
+    return mapped
 
 
 class _Rows:

@@ -123,6 +123,10 @@ def streaming(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def flowing(*args: Any, **options: Any) -> Any:
         flow = Flow(**{name: options.pop(name) for name in Flow.__dataclass_fields__})
+        if flow.streams(options["paths"], options["out"]):
+            # Read as NumPy is imported, which is soon. Each thread that predicts has a core of its own, and what NumPy
+            # resizes depends in the last bit on how many threads share it; see `batch.workers.ONE_THREAD`.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return function(*args, flow=flow, **options)
 
     decorated: Callable[..., Any] = flowing
@@ -143,8 +147,6 @@ def run_streamed(
     **more: Any,
 ) -> int:
     """Estimate the depth of pictures without end, and return the exit status."""
-    # Each thread that predicts has a core. Read as NumPy is imported, for the same bytes as `workers.ONE_THREAD` gives.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..batch import Order, callers, open_sources, planned, stream
     from .progress import in_pictures
 

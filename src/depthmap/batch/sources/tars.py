@@ -22,7 +22,7 @@ class _Member(tarfile.TarInfo):
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(archive)
-        except tarfile.TruncatedHeaderError as error:
+        except tarfile.TruncatedHeaderError as error:  # type: ignore[attr-defined]  # typeshed lacks it
             raise tarfile.ReadError(str(error)) from error
 
 
