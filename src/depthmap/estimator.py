@@ -63,8 +63,8 @@ class DepthEstimator:
     accept_licence : bool
         Accept the model's licence, where that has to be done before a download; see docs/models.md.
     callers : int
-        How many threads will predict at once, as far as that is known: ONNX Runtime and OpenVINO then give each its
-        share of the cores.
+        How many threads will predict at once, as far as that is known: ONNX Runtime then gives each its share of the
+        cores. Elsewhere one runs the network while others resize.
     size : int, optional
         The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
         network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at,

@@ -1,9 +1,9 @@
 """Tasks in, results out, in one process: pictures are read and written by other threads while the network runs.
 
-A bounded number of pictures is under way. On a CPU several threads run the network, each with its share of the cores:
-a core that works on a picture of its own waits for nobody, and what is read, resized and encoded in between costs the
-others no time. Each picture is then a batch of its own, so its bytes do not depend on which others came beside it. On a
-GPU one thread runs what waits of one network size together.
+A bounded number of pictures is under way. On a CPU several threads predict. With ONNX Runtime each runs the network
+on its share of the cores: a core that works on a picture of its own waits for nobody. With OpenVINO, which runs one
+picture at a time on all cores, the others resize meanwhile. Each picture is a batch of its own, so its bytes do not
+depend on which others came beside it. On a GPU one thread runs what waits of one network size together.
 """
 
 from __future__ import annotations
