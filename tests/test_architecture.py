@@ -11,7 +11,7 @@ from support import python
 ROOT = Path(depthmap.__file__).parent
 # Each layer may import from those before it.
 LAYERS = [
-    {"errors", "signatures", "families"},
+    {"errors", "signatures", "families", "containers"},
     {"spec", "extras"},
     {"published", "licences"},
     {"catalog"},

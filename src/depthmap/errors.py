@@ -180,7 +180,12 @@ class MissingExtra(DepthmapError):
 
 
 class ImageError(DepthmapError):
-    """A picture cannot be read."""
+    """A picture cannot be read.
+
+    ``passing`` says that it may be later: a server is busy, or a connection broke.
+    """
+
+    passing = False
 
 
 class VideoError(DepthmapError):

@@ -17,6 +17,7 @@ from .catalog import ModelSpec
 from .depth import Depth
 from .download import Progress
 from .engines import ENGINES, MANY, PLAIN, TORCH, TORCH_EXTRA, Runner, order
+from .engines.cores import shared_by
 from .engines.devices import may_have_gpu
 from .engines.forking import apart, running
 from .errors import EngineUnavailable, UsageError
@@ -61,6 +62,9 @@ class DepthEstimator:
         Told of a download; see `download.Progress`.
     accept_licence : bool
         Accept the model's licence, where that has to be done before a download; see docs/models.md.
+    callers : int
+        How many threads will predict at once, as far as that is known: ONNX Runtime then gives each its share of the
+        cores. Elsewhere one runs the network while others resize.
     size : int, optional
         The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
         network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at,
@@ -91,6 +95,7 @@ class DepthEstimator:
         progress: Progress | None = None,
         size: int | None = None,
         accept_licence: bool = False,
+        callers: int = 1,
     ) -> None:
         if size is not None:
             transforms.rounded_size(size)  # an error comes before a model is loaded
@@ -104,6 +109,7 @@ class DepthEstimator:
             "engine": engine,
             "pictures": pictures,
             "accept_licence": accept_licence,
+            "callers": callers,
         }
         self.reason = "asked for by name"
         if model_name is None:
@@ -117,9 +123,16 @@ class DepthEstimator:
         self.engine = TORCH
         names = _engines(engine, device, pictures)
         many = pictures >= MANY
-        opened = names and open_model(model_name, cache, names, half=optimize, many=many, use_cache=use_cache)
-        if not opened and PLAIN.name in names and (engine == PLAIN.name or not TORCH_EXTRA.is_installed()):
-            opened = open_weights(model_name, cache, many=many, use_cache=use_cache, progress=progress)
+        with shared_by(callers):
+            opened = names and open_model(
+                model_name, cache, names, half=optimize, many=many, use_cache=use_cache
+            )
+            if (
+                not opened
+                and PLAIN.name in names
+                and (engine == PLAIN.name or not TORCH_EXTRA.is_installed())
+            ):
+                opened = open_weights(model_name, cache, many=many, use_cache=use_cache, progress=progress)
         if opened:
             self._take(opened)
         elif engine in ENGINES:

@@ -178,6 +178,11 @@ def _read_path(path: str | PathLike[str], max_pixels: int, max_bytes: int) -> Ph
         raise ImageError(f"The picture cannot be opened: {error}", where, "Check the path.") from error
 
 
+def photo_of(data: bytes, where: str, name: str) -> Photo:
+    """Return the picture that bytes encode, with the name of its file; ``where`` is for errors. See `read`."""
+    return replace(_read_bytes(data, where, MAX_PIXELS, MAX_BYTES), name=name)
+
+
 def _read_bytes(data: bytes | bytearray | memoryview, where: str, max_pixels: int, max_bytes: int) -> Photo:
     _check_bytes(memoryview(data).nbytes, where, max_bytes)
     return _decode(io.BytesIO(data), where, max_pixels)

@@ -1,13 +1,35 @@
 """Many pictures: `run` estimates the depth of all of them, whatever becomes of one.
 
-`plan` says which files come of which picture, `run_jobs` does it.
+`plan` says which files come of which picture, `run_jobs` does it. `stream` takes pictures without end from `sources`,
+keeps a manifest of what is done, and no more than counts in memory.
 """
 
 from __future__ import annotations
 
-from .jobs import Job, Result, Summary
+from .clusters import on_ray
+from .jobs import Job, Result, Summary, Tally
 from .local import Factory, run, run_jobs
 from .patterns import expand
+from .pipeline import callers
 from .planning import Plan, plan
+from .sources import open_sources
+from .streaming import Order, planned, stream
 
-__all__ = ["run", "run_jobs", "plan", "expand", "Plan", "Job", "Result", "Summary", "Factory"]
+__all__ = [
+    "run",
+    "run_jobs",
+    "plan",
+    "expand",
+    "stream",
+    "planned",
+    "on_ray",
+    "open_sources",
+    "callers",
+    "Order",
+    "Plan",
+    "Job",
+    "Result",
+    "Summary",
+    "Tally",
+    "Factory",
+]

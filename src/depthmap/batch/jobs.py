@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,15 @@ class Job:
     def paths(self) -> list[Path]:
         """The files; streams are left out."""
         return [Path(target) for target in self.files.values() if not hasattr(target, "write")]
+
+    @property
+    def targets(self) -> list[str]:
+        """The files as results name them: paths, and URLs of what goes to a store."""
+        named = (
+            getattr(target, "url", None if hasattr(target, "write") else target)
+            for target in self.files.values()
+        )
+        return [str(target) for target in named if target is not None]
 
     def is_done(self) -> bool:
         """Tell whether all files are there, none of them older than the picture; of a URL nobody asks its age."""
@@ -66,7 +76,7 @@ class Result:
         entry: dict[str, Any] = {"picture": self.job.name, "status": self.status}
         if self.error:
             return {**entry, **self.error.as_dict()}
-        entry["files"] = [str(path) for path in self.job.paths]
+        entry["files"] = self.job.targets
         if self.width:
             entry.update(width=self.width, height=self.height)
         return {**entry, "seconds": {step: round(value, 4) for step, value in self.seconds.items()}}
@@ -82,6 +92,11 @@ class Summary:
     results: list[Result] = field(default_factory=list)
     stopped: BaseException | None = None
 
+    @property
+    def ended(self) -> int:
+        """How many pictures came to an end."""
+        return len(self.results)
+
     def count(self, status: str) -> int:
         """Return how many pictures ended like this."""
         return sum(result.status == status for result in self.results)
@@ -89,3 +104,31 @@ class Summary:
     def seconds(self, step: str) -> float:
         """Return the time that a step took, over all pictures."""
         return sum(result.seconds.get(step, 0.0) for result in self.results)
+
+
+@dataclass
+class Tally:
+    """What came of pictures without end: only counts and sums; else as a `Summary`."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    times: Counter[str] = field(default_factory=Counter)
+    stopped: BaseException | None = None
+
+    def add(self, result: Result) -> None:
+        """Count a picture."""
+        self.statuses[result.status] += 1
+        for step, seconds in result.seconds.items():
+            self.times[step] += seconds  # type: ignore[assignment]  # a counter of seconds
+
+    @property
+    def ended(self) -> int:
+        """How many pictures came to an end."""
+        return self.statuses.total()
+
+    def count(self, status: str) -> int:
+        """Return how many pictures ended like this."""
+        return self.statuses[status]
+
+    def seconds(self, step: str) -> float:
+        """Return the time that a step took, over all pictures."""
+        return float(self.times[step])

@@ -9,25 +9,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..depth import Depth
-from ..errors import DepthmapError, ExportError, ImageError, InsufficientDiskSpace
+from ..errors import DepthmapError, ImageError, InsufficientDiskSpace
 from ..fetching import is_url
-from ..images import Photo, read_photo
-from ..outputs import OUTPUTS, Options
+from ..images import read_photo
+from ..outputs import Options
 from .jobs import Job, Result, Summary
 from .planning import plan
 from .preflight import hopeless, require_packages
+from .steps import Begin, Finish, Read, estimated, failed, write
 
 if TYPE_CHECKING:
     from ..estimator import DepthEstimator
 
 Factory = Callable[[], "DepthEstimator"]
 Notify = Callable[[Result], None]
-Begin = Callable[[Photo], Photo]
-Finish = Callable[[Depth], Depth]
 
 _THREADS = 2  # decoders and encoders: they need little beside the network
 _AHEAD = 4  # pictures read before they are needed, and written after
@@ -132,7 +129,7 @@ def run_jobs(
         if not overwrite and job.is_done():
             loop.end(Result(job, "skipped"))
         elif error := hopeless(job):
-            loop.end(_failed(job, error))
+            loop.end(failed(job, error))
         else:
             todo.append(job)
     if todo:
@@ -147,23 +144,14 @@ def _default() -> DepthEstimator:
 
 
 @dataclass
-class _Read:
-    """A picture in memory."""
-
-    job: Job
-    photo: Photo
-    seconds: dict[str, float]
-
-
-@dataclass
 class _Loop:
     batch_size: int
     notify: Notify
-    read: Callable[[Job], _Read | Result]
+    read: Callable[[Job], Read | Result]
     finish: Finish
     options: Options
     summary: Summary = field(default_factory=Summary)
-    waiting: dict[tuple[int, int], list[_Read]] = field(default_factory=dict)
+    waiting: dict[tuple[int, int], list[Read]] = field(default_factory=dict)
     writing: deque[Future[Result]] = field(default_factory=deque)
 
     def end(self, result: Result) -> None:
@@ -200,11 +188,11 @@ class _Loop:
 
     def _predict(self, size: tuple[int, int], estimator: DepthEstimator, pool: ThreadPoolExecutor) -> None:
         batch = self.waiting.pop(size)
-        for entry, depth in _depths(batch, estimator):
+        for entry, depth in estimated(batch, estimator):
             if isinstance(depth, DepthmapError):
-                self.end(_failed(entry.job, depth))
+                self.end(failed(entry.job, depth))
             else:
-                self.writing.append(pool.submit(_write, entry, depth, self.finish, self.options))
+                self.writing.append(pool.submit(write, entry, depth, self.finish, self.options))
                 self._drain(_AHEAD)
 
     def _drain(self, allowed: int) -> None:
@@ -231,10 +219,6 @@ def _ahead(pool: ThreadPoolExecutor, function: Callable[[Job], Any], jobs: Seque
         yield begun.popleft().result()
 
 
-def _failed(job: Job, error: DepthmapError) -> Result:
-    return Result(job, "failed", error=error)
-
-
 def _give_up_fetching(jobs: Sequence[Job]) -> None:
     """End what is still being fetched, which would keep the user waiting after Ctrl-C."""
     if urls := {job.picture for job in jobs if is_url(job.picture)}:
@@ -243,61 +227,14 @@ def _give_up_fetching(jobs: Sequence[Job]) -> None:
         give_up(urls)
 
 
-def _read(job: Job, allow_private: bool, begin: Begin) -> _Read | Result:
+def _read(job: Job, allow_private: bool, begin: Begin) -> Read | Result:
     start = time.perf_counter()
     try:
         photo = begin(read_photo(job.picture, allow_private=allow_private))
     except DepthmapError as error:
-        return _failed(job, error)
+        return failed(job, error)
     except MemoryError:
-        return _failed(
+        return failed(
             job, ImageError("There is too little memory for the picture", job.name, "Save it smaller.")
         )
-    return _Read(job, photo, {"read": time.perf_counter() - start})
-
-
-def _depths(batch: Sequence[_Read], estimator: DepthEstimator) -> Iterator[tuple[_Read, Any]]:
-    """Yield the depth of each picture, or the error; a batch that is too much is tried one by one."""
-    start = time.perf_counter()
-    try:
-        depths: list[Any] = list(estimator.depths([entry.photo for entry in batch], len(batch)))
-    except (DepthmapError, RuntimeError, MemoryError) as error:
-        if len(batch) > 1:
-            for entry in batch:
-                yield from _depths([entry], estimator)
-            return
-        depths = [error if isinstance(error, DepthmapError) else _too_much(batch[0], error)]
-    for entry, depth in zip(batch, depths, strict=True):
-        entry.seconds["predict"] = (time.perf_counter() - start) / len(batch)
-        yield entry, depth
-
-
-def _too_much(entry: _Read, error: BaseException) -> DepthmapError:
-    what = f"The network failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-    return DepthmapError(what, entry.job.name, "Use a smaller model, or the CPU.")
-
-
-def _write(entry: _Read, depth: Depth, finish: Finish, options: Options) -> Result:
-    job, start = entry.job, time.perf_counter()
-    try:
-        finished = finish(depth)
-        for name, target in job.files.items():
-            if isinstance(target, Path):
-                _make_directory(target.parent)
-            OUTPUTS[name].write(target, finished, options)
-    except InsufficientDiskSpace:
-        raise  # the next picture would find no more room
-    except DepthmapError as error:
-        return _failed(job, error)
-    return Result(
-        job, "done", depth.width, depth.height, {**entry.seconds, "write": time.perf_counter() - start}
-    )
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(
-            f"The directory cannot be created: {error.strerror}", path, "Choose another place."
-        ) from error
+    return Read(job, photo, {"read": time.perf_counter() - start})

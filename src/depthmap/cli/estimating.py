@@ -31,7 +31,7 @@ from .session import (
 )
 
 if TYPE_CHECKING:
-    from ..batch import Result, Summary
+    from ..batch import Result, Summary, Tally
     from ..estimator import DepthEstimator
 
 DEFAULT_OUTPUTS = ("png16", "colour")
@@ -197,8 +197,8 @@ class Choice:
     seconds: dict[str, float] = field(default_factory=dict)
     used: dict[str, Any] = field(default_factory=dict)
 
-    def make(self, session: Session, pictures: int) -> DepthEstimator:
-        """Make the estimator for so many pictures, and say which model it is and why."""
+    def make(self, session: Session, pictures: int, callers: int = 1) -> DepthEstimator:
+        """Make the estimator for so many pictures and threads, and say which model it is and why."""
         from .messages import show_log
         from .progress import in_bytes
 
@@ -217,6 +217,7 @@ class Choice:
                 pictures=pictures,
                 progress=report,
                 size=self.size,
+                callers=callers,
             )
         self.seconds = {"import": imported - start, "load": time.perf_counter() - imported}
         self.used = {
@@ -253,7 +254,7 @@ def _verifying(always: bool) -> Iterator[None]:
                 os.environ["DEPTHMAP_VERIFY"] = before
 
 
-def times(choice: Choice, summary: Summary) -> dict[str, float]:
+def times(choice: Choice, summary: Summary | Tally) -> dict[str, float]:
     """Return the seconds of each step, rounded."""
     steps = {**choice.seconds, **{step: summary.seconds(step) for step in ("read", "predict", "write")}}
     return {step: round(value, 4) for step, value in steps.items()}
@@ -264,8 +265,8 @@ def times_text(seconds: dict[str, float]) -> str:
     return ", ".join(f"{step} {seconds_text(value)}" for step, value in seconds.items())
 
 
-def document(choice: Choice, summary: Summary, **more: Any) -> dict[str, Any]:
-    """Return everything as builtins, for JSON."""
+def document(choice: Choice, summary: Summary | Tally, **more: Any) -> dict[str, Any]:
+    """Return everything as builtins, for JSON; of a `Tally` only the counts."""
     counts = {status: summary.count(status) for status in ("done", "skipped", "failed")}
     stopped = type(summary.stopped).__name__ if summary.stopped else None
     return {
@@ -274,8 +275,13 @@ def document(choice: Choice, summary: Summary, **more: Any) -> dict[str, Any]:
         **counts,
         "stopped": stopped,
         "seconds": times(choice, summary),
-        "results": [result.as_dict() for result in summary.results],
+        **_results(summary),
     }
+
+
+def _results(summary: Summary | Tally) -> dict[str, Any]:
+    results = getattr(summary, "results", None)
+    return {} if results is None else {"results": [result.as_dict() for result in results]}
 
 
 def announce(session: Session, result: Result) -> None:
@@ -287,13 +293,13 @@ def announce(session: Session, result: Result) -> None:
             session.name(path)
 
 
-def closing(session: Session, choice: Choice, summary: Summary, total: int) -> int:
+def closing(session: Session, choice: Choice, summary: Summary | Tally, total: int) -> int:
     """Say what came of it, and return the exit status."""
     done, skipped, failed = (summary.count(status) for status in ("done", "skipped", "failed"))
     parts = [f"{count(done, 'picture')} done"]
     parts += [f"{skipped} skipped, as their files are there (--overwrite makes them anew)"] if skipped else []
     parts += [f"{failed} failed"] if failed else []
-    left = total - len(summary.results)
+    left = total - summary.ended
     parts += [f"{left} not begun"] if left else []
     if total > 1:
         session.say(", ".join(parts) + ".")

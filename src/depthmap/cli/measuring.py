@@ -128,6 +128,16 @@ class Measures:
         self.focal = focal
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+
+    def facts(self) -> dict[str, Any]:
+        """Return all that changes outputs, as builtins."""
+        return {"points": self.known and self.known.as_dict(), "fov": self.fov, "focal": self.focal}
+
     def begin(self, photo: Photo) -> Photo:
         """Return the picture with its camera, from which some networks find metres."""
         height, width = photo.pixels.shape[:2]

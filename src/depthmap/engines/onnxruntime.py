@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
-from .cores import usable_cores
+from .cores import runs_at_once, usable_cores
 
 if TYPE_CHECKING:
     from . import Float32, Runner
@@ -34,7 +34,7 @@ def open_content(content: bytes, folder: Path, *, many: bool = False) -> Runner:
     """As `open_artefact`, of an artefact in memory; its weights lie in ``folder``."""
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
+    options.intra_op_num_threads = max(1, usable_cores() // runs_at_once())
     options.log_severity_level = _ERRORS_ONLY
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if many else levels.ORT_DISABLE_ALL

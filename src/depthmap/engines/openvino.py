@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,17 +38,21 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
     compiled = core.compile_model(model, "CPU", config)
     # A request is one thread's at a time. It is not kept by the thread: threads go, and all others of them in a fork.
     idle: deque[openvino.InferRequest] = deque()
+    # Runs wait for each other in any case, as there is one stream; but two threads that did so within OpenVINO were
+    # once found to wait for ever, both while they handed over a picture.
+    one_at_a_time = threading.Lock()
 
     def run(*inputs: Float32) -> tuple[Float32, ...]:
-        try:
-            request = idle.pop()
-        except IndexError:
-            request = compiled.create_infer_request()
-        results = request.infer(dict(enumerate(inputs)))
-        outputs = tuple(
-            results[number].copy() for number in range(len(results))
-        )  # the next run writes over them
-        idle.append(request)
-        return outputs
+        with one_at_a_time:
+            try:
+                request = idle.pop()
+            except IndexError:
+                request = compiled.create_infer_request()
+            results = request.infer(dict(enumerate(inputs)))
+            outputs = tuple(
+                results[number].copy() for number in range(len(results))
+            )  # the next run writes over them
+            idle.append(request)
+            return outputs
 
     return run

@@ -6,6 +6,6 @@ public, unless private ones are allowed. What sockets need is loaded when the fi
 
 from __future__ import annotations
 
-from .urls import check, hide_login, is_url, shown, stand_in, was_url
+from .urls import check, hide_login, is_remote, is_url, shown, stand_in, was_url
 
-__all__ = ["check", "hide_login", "is_url", "shown", "stand_in", "was_url"]
+__all__ = ["check", "hide_login", "is_remote", "is_url", "shown", "stand_in", "was_url"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import ImageError
 from ..settings import from_environment
 from .asking import Asker
-from .reasons import answer, reason
+from .reasons import answer, is_unknown_name, reason
 from .urls import check, shown
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _WAITS = 10
 """A fetch may take so many time-outs in all."""
 _TICK = 0.5  # seconds after which a wait looks whether Ctrl-C was pressed: Windows does not interrupt it
 _REDIRECTS = {301, 302, 303, 307, 308}
+_PASSING = {408, 425, 429, 500, 502, 503, 504}
+"""A later request may be answered."""
 _REMEDY = "Check the address and the connection, or download the picture and give the file."
 _REMEDIES = {
     401: "It needs a login: download it with a browser, and give the file.",
@@ -133,10 +135,13 @@ class _Fetch:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._failed(reason(error, self.timeout)) from error
+            passing = isinstance(error, httpx.TransportError) and not is_unknown_name(error)
+            raise self._failed(reason(error, self.timeout), passing=passing) from error
 
-    def _failed(self, why: str, remedy: str = _REMEDY) -> ImageError:
-        return ImageError(f"The picture cannot be downloaded: {why}", self.where, remedy)
+    def _failed(self, why: str, remedy: str = _REMEDY, *, passing: bool = False) -> ImageError:
+        error = ImageError(f"The picture cannot be downloaded: {why}", self.where, remedy)
+        error.passing = passing
+        return error
 
     def _get(self) -> bytes:
         import httpx
@@ -163,7 +168,8 @@ class _Fetch:
 
     def _body(self, response: httpx.Response) -> bytes:
         if response.status_code != 200:
-            raise self._failed(answer(response), _REMEDIES.get(response.status_code, _REMEDY))
+            remedy = _REMEDIES.get(response.status_code, _REMEDY)
+            raise self._failed(answer(response), remedy, passing=response.status_code in _PASSING)
         if response.headers.get("Content-Type", "").strip().lower().startswith("text/html"):
             remedy = "Open it in a browser, and copy the address of the picture itself."
             raise ImageError("This is a web page, not a picture", self.where, remedy)

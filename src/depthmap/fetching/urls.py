@@ -24,6 +24,11 @@ def is_url(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and bool(_URL.match(name))
 
 
+def is_remote(name: object) -> TypeGuard[str]:
+    """Tell whether this is a URL for fsspec (s3://, file://, ...), rather than of a page or a picture on the web."""
+    return is_url(name) and not name.lower().startswith(("http://", "https://"))
+
+
 def check(url: str, *, offline: bool) -> None:
     """Raise ImageError unless a picture may be asked for at this URL; nothing is asked of the network.
 
@@ -59,11 +64,11 @@ def stand_in(url: str) -> Path:
     """
     match = re.match(_PARTS, url)
     host, path = (match[1].rpartition("@")[2], match[2]) if match else ("", "")
-    name = Path(_safe(unquote(path.rpartition("/")[2], errors="replace")))
+    name = Path(safe(unquote(path.rpartition("/")[2], errors="replace")))
     ending = name.suffix if len(name.suffix.encode()) <= _LONGEST_ENDING else ""
     stem = _cut(name.name.removesuffix(ending), _LONGEST_NAME)
     return Path(
-        _cut(_safe(host.replace("[", "").replace("]", "")), _LONGEST_HOST) or "host",
+        _cut(safe(host.replace("[", "").replace("]", "")), _LONGEST_HOST) or "host",
         (stem or "picture") + ending,
     )
 
@@ -73,7 +78,8 @@ def was_url(path: str | PathLike[str]) -> bool:
     return bool(re.match(r"https?:[/\\][^/\\]", fspath(path), re.IGNORECASE))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Return a text as one part of a file's name on any system: neither hidden nor, unless nothing is left, refused."""
     return re.sub(_UNSAFE, "_", text).lstrip(" .-").rstrip(" .")
 
 

@@ -7,7 +7,8 @@ import errno
 import io
 import os
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -28,6 +29,19 @@ _REMEDIES = {
     errno.EROFS: "The disk is read-only: choose another.",
     errno.ENAMETOOLONG: "Give a shorter name.",
 }
+
+
+_staging = threading.local()
+
+
+@contextlib.contextmanager
+def staged_in(folder: Path) -> Iterator[None]:
+    """Let this thread write files in a folder of the same file system first: a kill leaves pieces only there."""
+    _staging.folder = folder
+    try:
+        yield
+    finally:
+        _staging.folder = None
 
 
 def publish(target: Target, encode: Encode) -> None:
@@ -62,7 +76,8 @@ def publish(target: Target, encode: Encode) -> None:
 
 
 def _to_file(path: Path, encode: Encode) -> None:
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
+    folder: Path = getattr(_staging, "folder", None) or path.parent
+    partial = folder / f".{secrets.token_hex(8)}.part"
     try:
         with partial.open("xb") as stream:
             encode(stream)

@@ -1,0 +1,308 @@
+"""Many machines, by Ray: tasks in and results out as elsewhere in this package, or columns of a Ray dataset.
+
+Each actor opens the model from the cache of its node. The cache's lock lets one of a node's actors fetch it, once, and
+all map that one copy. An actor has one core by default, and runs each picture alone on it: the bytes are those that a
+streamed run writes on one machine with the same engine.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DepthmapError
+from ..extras import Extra
+from ..images import photo_of, read_photo
+from ..outputs import OUTPUTS, Options, require
+from .jobs import Job, Result
+from .pipeline import Done, Task, Work, read_task, write_read
+from .steps import Begin, Finish, Read, estimated, failed
+from .workers import NO_JOB, Start
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+    from ..estimator import DepthEstimator
+
+RAY = Extra("ray", "ray", "Runs on several machines")
+_WINDOW = 4
+"""Tasks that an actor has at a time: one in the network, the others being read or written, or on their way."""
+_TRIES = 3
+"""Actors that may die of a task, or beside it, before it is given up."""
+_TICK = 0.2  # seconds after which new tasks are looked for, and new cores of the cluster
+
+
+class _Actor:
+    """One picture after the other through the network; reading and writing go on beside it."""
+
+    def __init__(self, start: Start) -> None:
+        self.estimator = start.estimator()
+        self.work = start.work
+        self.network = threading.Lock()
+
+    def do(self, task: Task) -> tuple[Result, bytes]:
+        read, sha256 = read_task(task, self.work)
+        if isinstance(read, Read):
+            with self.network:
+                ((read, depth),) = estimated([read], self.estimator)
+            failure = isinstance(depth, DepthmapError)
+            result = failed(task.job, depth) if failure else write_read(read, depth, self.work)
+        else:
+            result = read
+        return replace(result, job=NO_JOB), sha256
+
+
+def run_on_ray(
+    tasks: Iterable[Task | Done], estimator: DepthEstimator, work: Work, address: str = ""
+) -> Generator[Done, None, None]:
+    """Yield what came of each task, as `pipeline.run` does, of actors on all cores of a Ray cluster.
+
+    Outputs must go where all nodes can write. An actor that dies, or whose node does, loses nothing: others do its
+    tasks. Cores that join the cluster get actors.
+
+    Parameters
+    ----------
+    address : str
+        Of the cluster, as for ``ray.init``; empty: the one of the environment, else a new one on this machine.
+
+    Raises
+    ------
+    MissingExtra
+        When ray is not installed.
+    DepthmapError
+        When no actor can begin, or the disk is full.
+    """
+    ray = RAY.load()
+    mine = not ray.is_initialized()
+    if mine:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
+        ray.init(address=address or None, log_to_driver=False, include_dashboard=False)
+    pool = _Pool(ray, Start.of(estimator, work))
+    try:
+        yield from pool.results(tasks)
+    finally:
+        pool.end()
+        if mine:
+            ray.shutdown()
+
+
+class _Pool:
+    def __init__(self, ray: Any, start: Start) -> None:
+        self.ray = ray
+        self.start = ray.put(start)
+        self.kind = ray.remote(_Actor).options(num_cpus=1, max_concurrency=_WINDOW, max_restarts=0)
+        self.actors: dict[Any, int] = {}
+        """How many tasks each has."""
+        self.pending: dict[Any, tuple[Any, Task]] = {}
+        self.again: list[Task] = []
+        self.tries: Counter[int] = Counter()
+        self.queue: Queue[Task | Done | BaseException | None] = Queue(maxsize=64)
+        self.stopped = threading.Event()
+
+    def results(self, tasks: Iterable[Task | Done]) -> Iterator[Done]:
+        threading.Thread(target=self._feed, args=(tasks,), name="depthmap-feed", daemon=True).start()
+        fed = False
+        while True:
+            self._grow()
+            while not fed and (room := self._roomy()):
+                try:
+                    task = (
+                        self.again.pop()
+                        if self.again
+                        else self.queue.get(timeout=0 if self.pending else _TICK)
+                    )
+                except Empty:
+                    break
+                if task is None:
+                    fed = True
+                elif isinstance(task, BaseException):
+                    raise task
+                elif isinstance(task, Done):
+                    yield task
+                else:
+                    self._hand(room, task)
+            while self.again and (room := self._roomy()):
+                self._hand(room, self.again.pop())
+            if self.pending:
+                ready, _ = self.ray.wait(list(self.pending), timeout=_TICK)
+                for reference in ready:
+                    yield from self._receive(reference)
+            elif fed and not self.again:
+                return
+
+    def _feed(self, tasks: Iterable[Task | Done]) -> None:
+        last: BaseException | None = None
+        try:
+            for task in tasks:
+                self.queue.put(task)
+                if self.stopped.is_set():
+                    return
+        except BaseException as error:  # whatever it is, the one who waits for results raises it
+            last = error
+        self.queue.put(last)
+
+    def _grow(self) -> None:
+        """Have an actor for each core of the cluster."""
+        for _ in range(int(self.ray.cluster_resources().get("CPU", 1)) - len(self.actors)):
+            self.actors[self.kind.remote(self.start)] = 0
+
+    def _roomy(self) -> Any:
+        actor = min(self.actors, key=lambda actor: self.actors[actor], default=None)
+        return actor if actor is not None and self.actors[actor] < _WINDOW else None
+
+    def _hand(self, actor: Any, task: Task) -> None:
+        self.actors[actor] += 1
+        self.pending[actor.do.remote(task)] = actor, task
+
+    def _receive(self, reference: Any) -> Iterator[Done]:
+        actor, task = self.pending.pop(reference)
+        if actor in self.actors:
+            self.actors[actor] -= 1
+        try:
+            result, sha256 = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from error
+        except self.ray.exceptions.RayError as error:
+            yield from self._lost(actor, task, error)
+            return
+        yield Done(task, replace(result, job=task.job), sha256)
+
+    def _lost(self, actor: Any, task: Task, error: Exception) -> Iterator[Done]:
+        self.actors.pop(actor, None)
+        self.tries[task.number] += 1
+        if self.tries[task.number] < _TRIES:
+            self.again.append(task)
+            return
+        what = f"The actors that worked on the picture ended: {str(error).splitlines()[0]}"
+        remedy = "Give them more memory, then run the same command again."
+        yield Done(task, failed(task.job, DepthmapError(what, task.job.name, remedy)))
+
+    def end(self) -> None:
+        """End the actors."""
+        self.stopped.set()
+        with suppress(Empty):
+            while True:
+                self.queue.get_nowait()
+        for actor in self.actors:
+            self.ray.kill(actor)
+
+
+def on_ray(
+    dataset: Dataset,
+    model: str | None = None,
+    *,
+    column: str = "bytes",
+    outputs: Sequence[str] = (),
+    options: Options | None = None,
+    begin: Begin | None = None,
+    finish: Finish | None = None,
+    concurrency: int | tuple[int, int] | None = None,
+    num_cpus: float = 1,
+    num_gpus: float = 0,
+    **estimator: Any,
+) -> Dataset:
+    """Return a Ray dataset with the depth of each row's picture beside its other columns; it is lazy, as Ray's are.
+
+    Parameters
+    ----------
+    dataset : ray.data.Dataset
+        For example of ``ray.data.read_binary_files(..., include_paths=True)``.
+    model : str, optional
+        As for `DepthEstimator`. Each actor opens it from the cache of its node.
+    column : str
+        Has encoded pictures, paths, http or https URLs, or arrays (H, W, 3).
+    outputs : sequence of str
+        Names of `depthmap.outputs.OUTPUTS`: each gives a column of that name with the bytes of a file. Without any
+        there is a column ``depth``, float32 (H, W).
+    options : Options, optional
+        How the outputs look.
+    begin, finish : callable, optional
+        As for `depthmap.batch.run`.
+    concurrency : int or (int, int), optional
+        Actors, or the fewest and the most of a pool that scales. By default from 1 to the cores of the cluster.
+    num_cpus, num_gpus : float
+        What an actor takes. The network runs on ``num_cpus`` cores.
+    estimator
+        Other arguments of `DepthEstimator`.
+
+    Returns
+    -------
+    ray.data.Dataset
+        With these columns, and ``error``: empty, or why a row's picture gave nothing. Its other new columns are null
+        then.
+
+    Raises
+    ------
+    MissingExtra
+        When ray, or a package that an output needs, is not installed.
+    UsageError
+        When there is no such output.
+    """
+    ray = RAY.load()
+    for name in outputs:
+        if needed := require(name).needs:
+            needed.check()
+    most = max(1, int(ray.cluster_resources().get("CPU", 1) / max(num_cpus, 1e-3)))
+    rows: Any = dataset  # ray's types want a function here, and take a class
+    mapped: Dataset = rows.map(
+        _Rows,
+        fn_constructor_kwargs={
+            "arguments": {"model_name": model, "pictures": 1000, **estimator},
+            "column": column,
+            "outputs": tuple(outputs),
+            "work": Work(options or Options(), begin=begin, finish=finish),
+        },
+        concurrency=concurrency or (1, most),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus or None,
+    )
+    return mapped
+
+
+class _Rows:
+    """Rows in, rows out."""
+
+    def __init__(self, arguments: dict[str, Any], column: str, outputs: Sequence[str], work: Work) -> None:
+        from ..estimator import DepthEstimator
+
+        self.estimator = DepthEstimator(**arguments)
+        self.column = column
+        self.outputs = outputs
+        self.work = work
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        columns = self.outputs or ("depth",)
+        try:
+            return {**row, **self._columns(row), "error": ""}
+        except DepthmapError as error:
+            return {**row, **dict.fromkeys(columns), "error": str(error)}
+
+    def _columns(self, row: dict[str, Any]) -> dict[str, Any]:
+        value, name = row[self.column], str(row.get("path", ""))
+        if isinstance(value, (bytes, bytearray)):
+            photo = photo_of(bytes(value), name or "a picture in memory", name.rpartition("/")[2])
+        else:
+            photo = read_photo(value)
+        if self.work.begin:
+            photo = self.work.begin(photo)
+        ((_, depth),) = estimated([Read(Job(b"", name, {}), photo, {})], self.estimator)
+        if isinstance(depth, DepthmapError):
+            raise depth
+        if self.work.finish:
+            depth = self.work.finish(depth)
+        if not self.outputs:
+            return {"depth": depth.masked}
+        return {output: _encoded(output, depth, self.work.options) for output in self.outputs}
+
+
+def _encoded(output: str, depth: Any, options: Options) -> bytes:
+    stream = io.BytesIO()
+    OUTPUTS[output].write(stream, depth, options)
+    return stream.getvalue()
