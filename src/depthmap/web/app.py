@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from .. import __version__
 from ..cache import ModelCache
 from ..settings import Settings
-from . import replies, routes
+from . import page, replies, routes
 from .exports import ExportDirectory
 from .security import BodyLimit, Guard, SecurityHeaders, allowed_hosts
 from .warming import DefaultEstimator
@@ -46,6 +46,7 @@ def build(settings: Settings | None, hosts: Collection[str], *, warm: bool) -> F
     app.state.estimator = estimator
     app.state.exports = ExportDirectory(cache.settings.export_dir or Path.cwd(), cache)
     app.state.workers = Workers()
+    app.include_router(page.router)
     app.include_router(routes.index)
     app.include_router(routes.models)
     return app
