@@ -44,7 +44,7 @@ export interface Outputs {
 }
 export interface Status {
   version: string;
-  device: string;
+  device: string | null;
   loaded: { model: string; engine: string; bytes: number; default: boolean }[];
   queue: { waiting: number; running: number; limit: number };
   health: string;

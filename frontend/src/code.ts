@@ -55,7 +55,10 @@ export function commandLine(what: Shown): string {
   const picture = what.name.startsWith("-") ? `./${what.name}` : what.name;
   const words = ["depthmap", "predict", picture, "-f", what.output];
   for (const [name, value] of given(what)) words.push(`--${name}`, value);
-  return words.map(quoted).join(" ");
+  const [start, rest] = [words.slice(0, 5), words.slice(5)];
+  const lines = [start.map(quoted).join(" ")];
+  for (let at = 0; at < rest.length; at += 2) lines.push(rest.slice(at, at + 2).map(quoted).join(" "));
+  return lines.join(" \\\n  ");
 }
 
 export function curl(what: Shown, origin: string): string {

@@ -31,6 +31,7 @@ export function marking(use: ((point: Point) => void) | null, hint = ""): void {
   if (!use) return;
   const { depth } = session;
   if (depth) moveCross({ x: depth.width >> 1, y: depth.height >> 1 }, false);
+  stage.scrollIntoView({ block: "nearest" }); // on a small screen the panel is below
   field.focus({ preventScroll: true });
   say(hint);
 }
@@ -272,16 +273,21 @@ export function drawMarks(): void {
     y: ((y + 0.5) / depth.height) * frame.clientHeight,
   });
   const dot = (point: Point, kind = "") => svg("circle", { cx: at(point).x, cy: at(point).y, r: 5, class: kind });
-  const text = (point: Point, label: string) => svg("text", { x: at(point).x + 10, y: at(point).y + 4 }, label);
+  const text = (point: Point, label: string) => {
+    const { x, y } = at(point);
+    const left = x > frame.clientWidth - 96; // where there is no room to the right
+    return svg("text", { x: left ? x - 10 : x + 10, y: y + 4, "text-anchor": left ? "end" : "start" }, label);
+  };
+  const over = (a: Point, b: Point, label: string) =>
+    svg("text", { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 - 10, "text-anchor": "middle" }, label);
   const known = item.known.flatMap((point, number) => [
     dot(point),
     text(point, `${number + 1}${point.metres ? ` · ${point.metres} m` : ""}`),
   ]);
   const pairs = item.pairs.flatMap(({ from, to }) => {
     const [a, b] = [at(from), at(to)];
-    const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
     const label = depth.inMetres ? metres(depth.between(from, to, item.fov)) : "";
-    return [svg("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y }), dot(from), dot(to), text(middle, label)];
+    return [svg("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y }), dot(from), dot(to), over(a, b, label)];
   });
   marks.replaceChildren(...pairs, ...known, ...(pending ? [dot(pending, "pending")] : []));
 }

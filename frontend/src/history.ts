@@ -49,11 +49,11 @@ async function perhaps<T>(work: Promise<T>, otherwise: T): Promise<T> {
 
 export async function keep(item: Item): Promise<void> {
   const kept: Kept = { id: item.id, session: sessionId(), name: item.picture.name, file: item.picture.file };
-  await perhaps(within<unknown>("readwrite", (store) => store.put(kept)), undefined);
+  await perhaps<unknown>(within("readwrite", (store) => store.put(kept)), undefined);
 }
 
 export async function forget(item: Item): Promise<void> {
-  await perhaps(within<unknown>("readwrite", (store) => store.delete(item.id)), undefined);
+  await perhaps<unknown>(within("readwrite", (store) => store.delete(item.id)), undefined);
 }
 
 /** Return the pictures of this session; those of others, which have ended, are removed. */
@@ -62,7 +62,7 @@ export async function restored(): Promise<Item[]> {
   const items: Item[] = [];
   for (const kept of all) {
     if (kept.session !== sessionId()) {
-      await perhaps(within<unknown>("readwrite", (store) => store.delete(kept.id)), undefined);
+      await perhaps<unknown>(within("readwrite", (store) => store.delete(kept.id)), undefined);
       continue;
     }
     const item = new Item(new Picture(kept.file, kept.name), kept.id);

@@ -28,7 +28,7 @@ const KEYS: Key[] = [
   { keys: ["M"], does: "Measure between two points", act: () => tool("measure") },
   { keys: ["Arrows"], does: "While marking: move the cross (Shift: finely); Enter sets the point" },
   { keys: ["Esc"], does: "Stop marking; close", act: () => use(null) },
-  { keys: ["1", "4"], does: "Tabs of the panel: View, Measure, Files, Code" },
+  { keys: ["1 – 4"], does: "Tabs of the panel: View, Measure, Files, Code" },
   { keys: ["[", "]"], does: "Previous and next picture" },
   { keys: ["G"], does: "Go to models, and back", act: () => (location.hash = location.hash === "#models" ? "#depth" : "#models") },
   { keys: ["T"], does: "Light, dark, as the system", act: nextTheme },

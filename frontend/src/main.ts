@@ -38,7 +38,7 @@ function showPage(): void {
 /** List the models that can be used at once. */
 function listModels(): void {
   const usable = session.models.filter((model) => model.status === "cached" || model.status === "embedded");
-  const automatic = make("option", { value: "" }, session.defaultModel ? `${session.defaultModel} (automatic)` : "automatic");
+  const automatic = make("option", { value: "" }, session.defaultModel ? `${session.defaultModel} (auto)` : "auto");
   select.replaceChildren(automatic, ...usable.map((model) => make("option", { value: model.name }, model.name)));
   if (!usable.some((model) => model.name === session.look.model)) session.look.model = "";
   select.value = session.look.model;
@@ -132,10 +132,10 @@ async function listSamples(): Promise<void> {
 async function watch(): Promise<void> {
   if (document.hidden) return;
   try {
-    const { loaded, device, queue } = await api.status();
+    const { device, queue } = await api.status();
     byId("offline").hidden = true;
     const ahead = queue.waiting + queue.running;
-    byId("state-text").textContent = ahead ? `${ahead} in work` : loaded.length ? `Ready on ${device}` : "Ready";
+    byId("state-text").textContent = ahead ? `${ahead} in work` : device ? `Ready on ${device.toUpperCase()}` : "Ready";
     byId("dot").className = "dot good";
   } catch (error) {
     lost(error);

@@ -195,7 +195,7 @@ function row(model: Model): HTMLLIElement {
     { class: "model-line" },
     make("div", {}, make("div", { class: "model-name" }, model.name, ...tags(model)), make("p", { class: "model-about" }, model.about)),
     make("div", { class: "model-cell" }, make("small", {}, "gives "), GIVES[model.kind] ?? "unknown"),
-    make("div", { class: "model-cell size" }, make("small", {}, isHere(model) ? "on disk " : "download "), size ? bytes(size * MB) : "none"),
+    make("div", { class: "model-cell size" }, ...(size ? [make("small", {}, isHere(model) ? "on disk " : "download "), bytes(size * MB)] : [])),
     make(
       "div",
       { class: "model-do" },
@@ -212,7 +212,7 @@ function row(model: Model): HTMLLIElement {
 function tags(model: Model): HTMLElement[] {
   const tag = (text: string, kind = "") => make("span", { class: `tag ${kind}` }, text);
   return [
-    ...(model.name === session.defaultModel ? [tag("in use", "accent")] : []),
+    ...(model.name === inUse() ? [tag("in use", "accent")] : []),
     ...(model.recommended && !isHere(model) ? [tag("recommended", "accent")] : []),
     ...(model.status === "embedded" ? [tag("comes with depthmap")] : []),
     ...(model.status === "incomplete" ? [tag("incomplete", "warn")] : []),
@@ -229,7 +229,13 @@ function mainAct(model: Model, job: Job | undefined): HTMLElement | string {
     return button("Download", () => void download(model), { "aria-label": `Download ${model.name}` });
   if (model.status === "incomplete")
     return button("Repair", () => void mend(model), { "aria-label": `Repair ${model.name}` });
+  if (model.name === inUse()) return "";
   return button("Use", () => useModel(model), { "aria-label": `Use ${model.name}` });
+}
+
+/** Return the model that pictures use. */
+function inUse(): string {
+  return session.look.model || session.defaultModel;
 }
 
 function useModel(model: Model): void {

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faults.servers import HostileServer, slow
-from web.conftest import WebServer
 
 from depthmap.settings import Settings
+from faults.servers import HostileServer, slow
 from support import sha256
+from web.conftest import WebServer
 
 from .visits import Visit
 
@@ -79,7 +79,9 @@ def source(tiny_checkpoint: Path) -> Iterator[HostileServer]:
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory, source: HostileServer, tiny_checkpoint: Path) -> Settings:
+def settings(
+    tmp_path_factory: pytest.TempPathFactory, source: HostileServer, tiny_checkpoint: Path
+) -> Settings:
     """Settings under which two models can be downloaded from that server; the cache is empty."""
     root = tmp_path_factory.mktemp("page")
     common = {

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from web.conftest import WebServer
 
 from support import PHOTO
+from web.conftest import WebServer
 
 from .visits import NARROW, WIDE, Visit
 
@@ -52,7 +52,9 @@ def test_axe_finds_no_violation_in_any_state(
 
 
 @pytest.mark.parametrize("address", ["/", "/#models"])
-def test_a_page_of_360_pixels_does_not_scroll_sideways(visit: Visiting, server: WebServer, address: str) -> None:
+def test_a_page_of_360_pixels_does_not_scroll_sideways(
+    visit: Visiting, server: WebServer, address: str
+) -> None:
     one = visit(server, address, size=NARROW)
     for _ in range(2):
         assert one.page.evaluate("document.scrollingElement.scrollWidth") <= NARROW[0]

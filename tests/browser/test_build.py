@@ -16,11 +16,14 @@ NODE = FRONTEND / "node_modules"
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 @pytest.mark.skipif(
-    not (shutil.which("npm") and NODE.is_dir()) and not os.environ.get("CI"), reason="needs Node, and `make frontend` once"
+    not (shutil.which("npm") and NODE.is_dir()) and not os.environ.get("CI"),
+    reason="needs Node, and `make frontend` once",
 )
 def test_building_the_page_anew_gives_the_committed_files_byte_for_byte(tmp_path: Path) -> None:
     work = tmp_path / "frontend"

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from web.conftest import WebServer
 
 import depthmap
 from depthmap.outputs import OUTPUTS
 from support import PHOTO
+from web.conftest import WebServer
 
 from .visits import Visit
 
@@ -98,7 +98,7 @@ def test_the_code_on_the_page_makes_what_is_on_screen(
         one.click_pixel(x, y, (640, 427))
         one.page.keyboard.type(metres)
         one.page.keyboard.press("Tab")
-    one.page.wait_for_function("document.querySelector('#calibration').textContent.startsWith('Metres')")
+    one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
     one.tab("files")
     one.download("[data-output=colour]").save_as(tmp_path / "downloaded.png")
     one.tab("code")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-
-from web.conftest import WebServer
 
 from support import PHOTO
+from web.conftest import WebServer
 
 from .visits import Visit
 
@@ -18,7 +16,9 @@ DOCS = PHOTO.parents[1] / "docs"
 
 def _focused(one: Visit) -> str:
     return str(
-        one.page.evaluate("(document.activeElement.ariaLabel || document.activeElement.textContent || '').trim()")
+        one.page.evaluate(
+            "(document.activeElement.ariaLabel || document.activeElement.textContent || '').trim()"
+        )
     )
 
 
@@ -44,7 +44,7 @@ def test_from_a_sample_to_metres_3d_and_a_file_without_a_mouse(visit: Visiting, 
         keys.press("Enter")
         keys.type(metres)
         keys.press("Tab")
-    one.page.wait_for_function("document.querySelector('#calibration').textContent.startsWith('Metres')")
+    one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
     keys.press("Tab")
     keys.press("m")
     keys.press("Enter")
@@ -81,7 +81,9 @@ def test_g_goes_to_the_models_and_back(visit: Visiting, server: WebServer) -> No
     assert one.page.is_visible("#empty")
 
 
-def test_the_tables_of_keys_in_the_documentation_are_the_one_on_the_page(visit: Visiting, server: WebServer) -> None:
+def test_the_tables_of_keys_in_the_documentation_are_the_one_on_the_page(
+    visit: Visiting, server: WebServer
+) -> None:
     one = visit(server)
     one.page.keyboard.press("?")
     shown = one.page.locator(".keys tr td").all_text_contents()

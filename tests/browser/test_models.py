@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from web.conftest import WebServer
 
 from support import PHOTO
+from web.conftest import WebServer
 
 from .visits import Visit
 
@@ -23,7 +23,7 @@ def _share(one: Visit) -> int:
 
 def _begin(one: Visit) -> None:
     one.page.click("[aria-label='Download Small']")
-    one.page.wait_for_function(f"+document.querySelector(`{BAR}`)?.ariaValueNow > 5")
+    one.until(f"+document.querySelector(`{BAR}`)?.ariaValueNow > 5")
 
 
 def test_a_download_shows_progress_pauses_goes_on_and_then_predicts_without_a_restart(
@@ -44,7 +44,7 @@ def test_a_download_shows_progress_pauses_goes_on_and_then_predicts_without_a_re
     one.page.wait_for_selector("[aria-label='Use Small']")
     one.page.click("[aria-label='Use Small']")
     one.give(PHOTO)
-    one.page.wait_for_function("document.querySelector('#facts').textContent.includes('Small')")
+    one.until("document.querySelector('#facts').textContent.includes('Small')")
 
 
 def test_a_download_can_be_cancelled_and_leaves_nothing(visit: Visiting, own_server: WebServer) -> None:
@@ -110,13 +110,18 @@ def test_what_is_no_file_of_weights_is_refused_in_the_servers_words(
     assert one.page.locator("[data-slug=broken]").count() == 0
 
 
-@pytest.mark.parametrize(("which", "names"), [("short", {"Small"}), ("here", {"Depthmap_Tiny"}), ("all", {"DPT_Large"})])
+@pytest.mark.parametrize(
+    ("which", "names"), [("short", {"Small"}), ("here", {"Depthmap_Tiny"}), ("all", {"DPT_Large"})]
+)
 def test_models_are_listed_as_suggested_here_and_all(
     visit: Visiting, server: WebServer, which: str, names: set[str]
 ) -> None:
     one = visit(server, "/#models")
     one.page.click(f"[data-which={which}]")
-    shown = {text.strip() for text in one.page.locator(".model-name").evaluate_all("all => all.map(e => e.firstChild.data)")}
+    shown = {
+        text.strip()
+        for text in one.page.locator(".model-name").evaluate_all("all => all.map(e => e.firstChild.data)")
+    }
     assert names <= shown
     assert ("DPT_Large" in shown) != (which == "here")
     assert "of models" in one.text("#disk-used")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from web.conftest import WebServer
 
 import depthmap
 from support import PHOTO
+from web.conftest import WebServer
 
 from .visits import Visit, differ
 
@@ -92,7 +92,9 @@ def test_3d_shows_the_surface_with_edges_cut_and_changes_when_turned(
 
     distances, _ = depth.distances()
     surface = depthmap.geometry.mesh(distances, depth.intrinsics, longest=512)
-    assert int(one.page.get_attribute("#scene", "data-count") or 0) == pytest.approx(len(surface.faces), rel=0.005)
+    assert int(one.page.get_attribute("#scene", "data-count") or 0) == pytest.approx(
+        len(surface.faces), rel=0.005
+    )
 
     box = one.page.locator("#scene").bounding_box()
     assert box
@@ -171,7 +173,7 @@ def test_two_known_distances_give_metres_and_then_distances_between_points(
         one.click_pixel(x, y, (640, 427))
         one.page.keyboard.type(metres)
         one.page.keyboard.press("Tab")
-    one.page.wait_for_function("document.querySelector('#calibration').textContent.startsWith('Metres')")
+    one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
 
     metric = depth.calibrated({(320, 400): 2, (320, 230): 15})
     one.page.mouse.move(*one.at(100, 380, (640, 427)))
@@ -190,7 +192,9 @@ def test_two_known_distances_give_metres_and_then_distances_between_points(
     assert float(number) / (100 if unit == "cm" else 1) == pytest.approx(expected, rel=0.05)
 
 
-def test_points_that_contradict_the_map_are_refused_in_the_servers_words(visit: Visiting, server: WebServer) -> None:
+def test_points_that_contradict_the_map_are_refused_in_the_servers_words(
+    visit: Visiting, server: WebServer
+) -> None:
     one = visit(server, refusals=True)
     one.give(PHOTO)
     one.tab("measure")
@@ -204,10 +208,12 @@ def test_points_that_contradict_the_map_are_refused_in_the_servers_words(visit: 
     assert one.page.is_disabled("#measure")
 
 
-def test_several_pictures_are_done_one_after_another_and_survive_a_reload(visit: Visiting, server: WebServer) -> None:
+def test_several_pictures_are_done_one_after_another_and_survive_a_reload(
+    visit: Visiting, server: WebServer
+) -> None:
     one = visit(server)
     one.give(EXAMPLES / "coffee.png", PHOTO, EXAMPLES / "chelsea.png")
-    one.page.wait_for_function("document.querySelectorAll('.thumb[data-state=done]').length === 3")
+    one.until("document.querySelectorAll('.thumb[data-state=done]').length === 3")
     assert one.text("#name").startswith("coffee.png")
     one.page.keyboard.press("]")
     one.wait()
@@ -245,7 +251,7 @@ def test_pictures_can_be_dropped_and_pasted(visit: Visiting, server: WebServer, 
 def test_the_camera_gives_a_picture(visit: Visiting, server: WebServer) -> None:
     one = visit(server)
     one.page.click("#empty [data-do=camera]")
-    one.page.wait_for_function("document.querySelector('dialog video')?.videoWidth > 0")
+    one.until("document.querySelector('dialog video')?.videoWidth > 0")
     one.page.click("dialog .primary")
     one.wait()
     assert one.text("#name").startswith("camera.jpg")
@@ -258,7 +264,7 @@ def test_a_format_that_the_browser_does_not_know_is_shown_all_the_same(
         picture.convert("RGB").save(tmp_path / "cat.tiff")
     one = visit(server)
     one.give(tmp_path / "cat.tiff")
-    one.page.wait_for_function("document.querySelector('#picture').width > 1")
+    one.until("document.querySelector('#picture').width > 1")
     with Image.open(EXAMPLES / "chelsea.png") as picture:
         assert np.abs(one.pixels("#picture").astype(int) - np.asarray(picture.convert("RGB"))).mean() < 2
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from web.conftest import WebServer
 
 from support import PHOTO
+from web.conftest import WebServer
 
 from .visits import NARROW, WIDE, Visit
 
@@ -39,11 +39,13 @@ def test_screens(
         one.page.wait_for_timeout(300)
         picture = Image.open(io.BytesIO(one.page.screenshot())).convert("RGB")
         path = Path(folder) / f"page_{state}_{name}_{scheme}.png"
+        if raw := __import__("os").environ.get("RAW"):
+            picture.save(Path(raw) / path.name)
         picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
     shoot("empty")
     one.give(PHOTO.with_name("coffee.png"), PHOTO, PHOTO.with_name("chelsea.png"))
-    one.page.wait_for_function("document.querySelectorAll('.thumb[data-state=done]').length === 3")
+    one.until("document.querySelectorAll('.thumb[data-state=done]').length === 3")
     shoot("compare")
     for tab in ("files", "code"):
         one.tab(tab)
@@ -54,9 +56,9 @@ def test_screens(
         one.click_pixel(x, y, (600, 400))
         one.page.keyboard.type(metres)
         one.page.keyboard.press("Tab")
-    one.page.wait_for_function("document.querySelector('#calibration').textContent.startsWith('Metres')")
+    one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
     one.page.click("#measure")
-    for x, y in ((190, 330), (480, 330)):
+    for x, y in ((96, 250), (445, 240)):
         one.click_pixel(x, y, (600, 400))
     shoot("measure")
     one.tab("view")

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
 from web.conftest import WebServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Download, Page
 
-WIDE, NARROW = (1440, 900), (360, 760)
+WIDE, MIDDLE, NARROW = (1440, 900), (1000, 640), (360, 760)
 SECONDS = 30_000
 """How long something may take before it counts as not happening, in milliseconds."""
 
@@ -30,7 +31,7 @@ class Visit:
         server: WebServer,
         address: str = "/",
         *,
-        size: tuple[int, int] = WIDE,
+        size: tuple[int, int] = MIDDLE,
         scheme: str = "light",
         motion: str = "no-preference",
         refusals: bool = False,
@@ -74,6 +75,14 @@ class Visit:
         """Wait until the picture on screen has its depth."""
         self.page.wait_for_selector("#panel:not([hidden])")
         self.page.wait_for_selector("#cover[hidden]", state="attached")
+
+    def until(self, expression: str) -> None:
+        """Wait until JavaScript is true; Playwright's own way is an `eval` in the page, which the policy forbids."""
+        for _ in range(SECONDS // 50):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"it never came true: {expression}")
 
     def tab(self, name: str) -> None:
         self.page.click(f"#tab-{name}")

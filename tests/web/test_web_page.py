@@ -55,7 +55,8 @@ def test_the_files_of_the_page_have_digests_in_their_names_and_may_be_kept_for_e
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/index.html", "/static/../page.py", "/static/..%2fpage.py", "/static/samples", "/static/"]
+    "path",
+    ["/static/index.html", "/static/../page.py", "/static/..%2fpage.py", "/static/samples", "/static/"],
 )
 def test_nothing_else_of_the_disk_is_served(shared: WebServer, path: str) -> None:
     assert shared.client.get(path).status_code == 404
