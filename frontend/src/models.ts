@@ -131,6 +131,12 @@ function isHere(model: Model): boolean {
   return model.status !== "available";
 }
 
+/** What is here comes first, then what is recommended; else the order is that of the catalogue. */
+function rank(model: Model): number {
+  if (model.name === inUse()) return 0;
+  return isHere(model) ? 1 : model.recommended ? 2 : 3;
+}
+
 function draw(): void {
   if (!answer) return;
   drawDisk(answer);
@@ -141,7 +147,7 @@ function draw(): void {
     return which === "all" || model.short || isHere(model) || Jobs.isActive(jobs.bySlug.get(model.slug));
   });
   const families = new Map<string, Model[]>();
-  for (const model of shown) {
+  for (const model of shown.sort((a, b) => rank(a) - rank(b))) {
     const family = model.group || "Your own";
     families.set(family, [...(families.get(family) ?? []), model]);
   }

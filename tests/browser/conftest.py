@@ -85,10 +85,17 @@ def settings(
     """Settings under which two models can be downloaded from that server; the cache is empty."""
     root = tmp_path_factory.mktemp("page")
     common = {
-        "network": "depthmap_tiny", "path": source.name, "base": source.url, "bytes": tiny_checkpoint.stat().st_size,
-        "sha256": sha256(tiny_checkpoint), "input_size": 256, "resize": "upper_bound", "mean": [0.5] * 3, "std": [0.5] * 3,
+        "network": "depthmap_tiny",
+        "path": source.name,
+        "base": source.url,
+        "bytes": tiny_checkpoint.stat().st_size,
+        "sha256": sha256(tiny_checkpoint),
+        "input_size": 256,
+        "resize": "upper_bound",
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
         "short": True,
-    }  # fmt: skip
+    }
     closed = {"name": "Closed", "licence": "CC-BY-NC-4.0; not for commercial use", "terms": TERMS}
     small = {"name": "Small", "licence": "MIT", "about": "a small model of the tests"}
     (root / "catalog.json").write_text(json.dumps({"models": [{**common, **small}, {**common, **closed}]}))

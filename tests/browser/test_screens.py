@@ -15,15 +15,15 @@ from web.conftest import WebServer
 from .visits import NARROW, WIDE, Visit
 
 Visiting = Callable[..., Visit]
-COLOURS = 192
-"""So many colours of a screenshot are told apart: it keeps a picture below 150 kB."""
+LONGEST = 1080
+"""Pixels along the longer side: it keeps a picture at some 150 kB."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("size", "name"), [(WIDE, "wide"), (NARROW, "narrow")], ids=["wide", "narrow"])
 def test_screens(
     visit: Visiting,
-    server: WebServer,
+    own_server: WebServer,
     request: pytest.FixtureRequest,
     scheme: str,
     size: tuple[int, int],
@@ -32,16 +32,16 @@ def test_screens(
     folder = request.config.getoption("--screens", default=None)
     if not folder:
         pytest.skip("only with --screens FOLDER")
-    one = visit(server, scheme=scheme, size=size, motion="reduce")
+    one = visit(own_server, scheme=scheme, size=size, motion="reduce")
 
     def shoot(state: str) -> None:
         one.page.mouse.move(1, 1)
         one.page.wait_for_timeout(300)
         picture = Image.open(io.BytesIO(one.page.screenshot())).convert("RGB")
         path = Path(folder) / f"page_{state}_{name}_{scheme}.png"
-        if raw := __import__("os").environ.get("RAW"):
-            picture.save(Path(raw) / path.name)
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        palette = picture.quantize(256, kmeans=1)
+        picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
     shoot("empty")
     one.give(PHOTO.with_name("coffee.png"), PHOTO, PHOTO.with_name("chelsea.png"))
@@ -69,7 +69,14 @@ def test_screens(
         one.page.keyboard.press(key)
     shoot("3d")
     one.page.click("[data-page=models]")
-    one.page.click("[aria-label='More about Depthmap_Tiny']")
+    one.page.click("[aria-label='Download Small']")
+    one.page.wait_for_selector("[aria-label='Use Small']")
+    one.page.click("[aria-label='More about Small']")
+    one.page.click("[aria-label='Download Closed']")
+    one.page.click("dialog .primary")
+    one.until("+document.querySelector('[data-slug=closed] [role=progressbar]')?.ariaValueNow > 30")
+    one.page.click("[aria-label='Pause the download of Closed']")
+    one.page.wait_for_selector("[data-slug=closed] [data-state=paused]")
     shoot("models")
     one.page.keyboard.press("?")
     shoot("keys")
