@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,32 +15,13 @@ from depthmap.web import create_app, serve
 from depthmap.web.server import listen
 from support import python
 
-from .conftest import MODEL
+from .conftest import MODEL, serving
 
 
 def test_importing_the_module_loads_no_framework() -> None:
     heavy = "{'fastapi', 'starlette', 'uvicorn', 'torch', 'numpy', 'depthmap.cache'}"
     done = python(f"import sys, depthmap.web; print(sorted({heavy} & set(sys.modules)))")
     assert done.stdout.strip() == "[]", done.stderr
-
-
-@contextmanager
-def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
-    code = "import sys\nfrom depthmap.web import serve\nserve(port=0)\nprint('ended', 'torch' in sys.modules)"
-    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
-    with subprocess.Popen(
-        command, env={**os.environ, **environment}, text=True, stdout=pipe, stderr=pipe
-    ) as process:
-        deadline = threading.Timer(120, process.kill)
-        deadline.start()
-        try:
-            assert process.stderr
-            urls = (re.search(r"answers on (http://127\.0\.0\.1:\d+)", line) for line in process.stderr)
-            yield process, next(match[1] for match in urls if match)
-        finally:
-            deadline.cancel()
-            process.kill()
 
 
 def test_a_served_cache_needs_no_torch_and_ends_on_control_c(settings: Settings) -> None:

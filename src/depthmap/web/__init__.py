@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ..settings import Settings
+from ..settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -17,7 +17,11 @@ __all__ = ["create_app", "serve"]
 
 
 def create_app(
-    settings: Settings | None = None, *, hosts: Collection[str] = (), warm: bool = False
+    settings: Settings | None = None,
+    *,
+    hosts: Collection[str] = (),
+    warm: bool = False,
+    token: str | None = None,
 ) -> FastAPI:
     """Return the ASGI application.
 
@@ -30,6 +34,9 @@ def create_app(
         always answers to ``localhost``, ``127.0.0.1``, ``[::1]`` and the address that a client connected to.
     warm : bool
         Load the default model in a thread once the application runs, and predict once.
+    token : str, optional
+        What each request has to show; see ``docs/web-api.md``. By default ``DEPTHMAP_TOKEN``, and if that is not set,
+        or with "", nothing is asked for.
 
     Raises
     ------
@@ -38,7 +45,7 @@ def create_app(
     """
     from .app import build
 
-    return build(settings, hosts, warm=warm)
+    return build(settings, hosts, warm=warm, token=token)
 
 
 def serve(
@@ -48,23 +55,30 @@ def serve(
     settings: Settings | None = None,
     hosts: Collection[str] = (),
     warm: bool = False,
+    token: str | None = None,
 ) -> None:
     """Serve until the process is told to stop (Ctrl-C, SIGTERM); then end the open requests.
 
     Parameters
     ----------
     host : str
-        Address or name to listen on. ``0.0.0.0`` and ``::`` let in other machines: nothing asks for a password.
+        Address or name to listen on. ``0.0.0.0`` and ``::`` let in other machines.
     port : int
         0 takes any free port; the log on stderr says which.
     settings, hosts, warm
         As for `create_app`; ``host`` itself is always among the hosts.
+    token : str, optional
+        What each request has to show. By default none where only this machine can reach ``host``; elsewhere
+        ``DEPTHMAP_TOKEN``, or one that is made and logged as a link. With "" whoever reaches the port may do anything.
 
     Raises
     ------
     UsageError
         If the server cannot listen on the address, or a setting cannot be used.
     """
+    from .binding import token_for
     from .server import run
 
-    run(create_app(settings, hosts=[*hosts, host], warm=warm), host, port)
+    settings = settings or from_environment()
+    token, made = token_for(host, token, settings)
+    run(create_app(settings, hosts=[*hosts, host], warm=warm, token=token), host, port, made)

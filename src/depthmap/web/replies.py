@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from .. import errors
 from .exports import ExportRefused
+from .jobs import UnknownDownload
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -29,11 +30,13 @@ STATUS: dict[type[Exception], int] = {
     errors.DepthmapError: 500,
     errors.UsageError: 400,
     ExportRefused: 403,
+    UnknownDownload: 404,
     errors.UnknownModel: 404,
     errors.ModelUnavailable: 409,
     errors.LicenceNotAccepted: 403,
     errors.CacheError: 500,
     errors.InsufficientDiskSpace: 507,
+    errors.BudgetExceeded: 507,
     errors.CacheBusy: 503,
     errors.FileError: 500,
     errors.UnsafeFile: 422,
@@ -48,6 +51,11 @@ _RETRY_AFTER = {503: {"Retry-After": "5"}}  # seconds
 
 REFUSALS: dict[int, tuple[str, str, str]] = {
     400: ("UsageError", "The body is not JSON", """Send JSON, as in curl -d '{"confirm": true}'."""),
+    401: (
+        "TokenNeeded",
+        "The server answers only to who has its token",
+        "Open the link that it printed when it started, or send the header 'Authorization: Bearer TOKEN'.",
+    ),
     403: (
         "CrossSiteRequest",
         "A page of another site made this request",
@@ -127,9 +135,14 @@ def status_of(error: errors.DepthmapError) -> int:
     return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
 
 
-async def _depthmap_error(request: Request, error: Any) -> Json:
-    status = status_of(error)
+def failure(error: errors.DepthmapError, status: int = 0) -> Json:
+    """Return the reply to a request that failed, with the error's own status where none is given."""
+    status = status or status_of(error)
     return Json({"success": False, **error.as_dict()}, status, _RETRY_AFTER.get(status))
+
+
+async def _depthmap_error(request: Request, error: Any) -> Json:
+    return failure(error)
 
 
 async def _http_error(request: Request, error: Any) -> Json:

@@ -1,6 +1,7 @@
 """Guards in front of the routes, in plain ASGI so that replies can stream through them.
 
-The API has no password: who reaches it is this machine's user, or a page in this user's browser. A page of another
+On the loopback the API has no password: who reaches it is this machine's user, or a page in this user's browser. (For
+other machines there is `tokens`.) A page of another
 site must neither act nor read: it cannot read since there are no CORS headers, it cannot act since its Origin is
 refused, and it cannot pass for our own page under a name of its own (DNS rebinding) since that Host is refused.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Collection
 
 import anyio
@@ -58,7 +60,7 @@ class Guard:
         await (refusal(status) if status else self.app)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> int:
-        host = _only(scope, b"host").lower()
+        host = only(scope, b"host").lower()
         match = _HOST.fullmatch(host)
         if not match or not (match[1] in self.hosts or _is_own_address(match[1], scope)):
             return 421
@@ -80,7 +82,7 @@ def _values(scope: Scope, header: bytes) -> list[str]:
     return [value.decode("latin-1").strip() for name, value in scope["headers"] if name.lower() == header]
 
 
-def _only(scope: Scope, header: bytes) -> str:
+def only(scope: Scope, header: bytes) -> str:
     """Return the header's value; nothing when it is missing or given twice."""
     values = _values(scope, header)
     return values[0] if len(values) == 1 else ""
@@ -106,9 +108,13 @@ def _is_cross_site(scope: Scope, host: str) -> bool:
 class BodyLimit:
     """Refuses bodies that are too long (413), counted as they arrive, or that stop arriving (408)."""
 
-    def __init__(self, app: ASGIApp, nbytes: int, seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, nbytes: int, seconds: float, streamed: Collection[str] = frozenset()
+    ) -> None:
         self.app = app
         self.nbytes = nbytes
+        self.streamed = streamed
+        """Paths of routes that bound their bodies themselves, and hold none in memory."""
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,13 +122,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = _only(scope, b"content-length")
-        if declared.isdecimal() and int(declared) > self.nbytes:
+        limit = sys.maxsize if scope["path"] in self.streamed else self.nbytes
+        declared = only(scope, b"content-length")
+        if declared.isdecimal() and int(declared) > limit:
             await refusal(413)(scope, receive, send)
             return
-        await self.app(scope, self._counted(receive), send)
+        await self.app(scope, self._counted(receive, limit), send)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _counted(self, receive: Receive, limit: int) -> Receive:
         """Return ``receive`` with the limits; what it raises is answered by the replies' handlers."""
         total, more = 0, True
 
@@ -137,7 +144,7 @@ class BodyLimit:
                 raise HTTPException(408, headers={"Connection": "close"}) from None
             total += len(message.get("body", b""))
             more = message["type"] == "http.request" and message.get("more_body", False)
-            if total > self.nbytes:
+            if total > limit:
                 raise HTTPException(413)
             return message
 

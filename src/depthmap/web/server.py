@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 
 from ..errors import UsageError
+from .binding import link
+from .tokens import HideTokens
 
 log = logging.getLogger("uvicorn.error")
 _LAST_SECONDS = 10
@@ -29,7 +31,8 @@ _REASONS = {
 def configure(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     """Return uvicorn's configuration: everything it says goes to stderr."""
     log: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
-    log["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    log["handlers"]["access"] |= {"stream": "ext://sys.stderr", "filters": ["hide_tokens"]}
+    log["filters"] = {"hide_tokens": {"()": HideTokens}}
     return uvicorn.Config(
         app,
         host=host,
@@ -90,11 +93,23 @@ def _refused(error: Exception, host: str, port: int) -> UsageError:
     )
 
 
-def run(app: FastAPI, host: str, port: int) -> None:
-    """Serve until told to stop; `depthmap.web.serve` describes it."""
+class _Server(uvicorn.Server):
+    """uvicorn, which tells what stays open for ever when it begins to stop."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; streams of events end, and are not waited for."""
+        self.config.app.state.downloads.stopped.set()  # type: ignore[union-attr]  # it is our FastAPI
+        await super().shutdown(sockets)
+
+
+def run(app: FastAPI, host: str, port: int, made: str = "") -> None:
+    """Serve until told to stop; `depthmap.web.serve` describes it. A token that was ``made`` for it is shown."""
     sockets = listen(host, port)
-    server = uvicorn.Server(configure(app, host, port))
+    server = _Server(configure(app, host, port))
     shown = f"[{host}]" if ":" in host else host
-    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, sockets[0].getsockname()[1])
+    port = sockets[0].getsockname()[1]
+    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, port)
+    if made:
+        log.info("It asks for a token. This link has it: %s", link(host, port, made))
     with suppress(KeyboardInterrupt):
         server.run(sockets=sockets)
