@@ -51,7 +51,7 @@ def test_without_the_token_nothing_is_answered(closed: WebServer, path: str) -> 
     [
         (f"Bearer {TOKEN}", True), (f"bearer {TOKEN}", True), (basic(f"depthmap:{TOKEN}"), True),
         (basic(f":{TOKEN}"), True), (basic(f"anybody:{TOKEN}"), True),
-        ("", False), ("Bearer", False), ("Bearer ", False), (TOKEN, False), (f"Bearer {TOKEN}x", False),
+        ("", False), ("Bearer", False), (TOKEN, False), (f"Bearer {TOKEN}x", False),
         (f"Bearer {TOKEN[:-1]}", False), (f"Bearer {TOKEN.upper()}", False), (f"Digest {TOKEN}", False),
         (basic(TOKEN), False), (basic(f"{TOKEN}:"), False), (basic(f"depthmap:{TOKEN}:"), False),
         ("Basic !", False), ("Basic gA==", False), ("Bearer \xff", False), (f"Bearer {'x' * 5000}", False),
