@@ -81,4 +81,4 @@ def serve(
 
     settings = settings or from_environment()
     token, made = token_for(host, token, settings)
-    run(create_app(settings, hosts=[*hosts, host], warm=warm, token=token), host, port, made)
+    run(create_app(settings, hosts=[*hosts, host], warm=warm, token=token), host, port, token, made=made)

@@ -18,19 +18,18 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def token_for(host: str, token: str | None, settings: Settings) -> tuple[str, str]:
-    """Return the token that a server on ``host`` asks for, "" for none; and the same if it was made just now.
+def token_for(host: str, token: str | None, settings: Settings) -> tuple[str, bool]:
+    """Return the token that a server on ``host`` asks for, "" for none; and whether it was made just now.
 
     One that is given counts, also ""; then ``DEPTHMAP_TOKEN``, unless only this machine can reach the host.
     """
     if token is not None:
-        return token, ""
+        return token, False
     if is_loopback(host):
-        return "", ""
+        return "", False
     if settings.token:
-        return settings.token, ""
-    made = secrets.token_urlsafe(24)
-    return made, made
+        return settings.token, False
+    return secrets.token_urlsafe(24), True
 
 
 def link(host: str, port: int, token: str) -> str:

@@ -38,6 +38,8 @@ _AT_ONCE = 3
 """Downloads that one process runs at a time."""
 _LOOK = 1.0
 """Seconds after which a server looks whether another one has left work."""
+_AGAIN = 10.0
+"""Seconds after which a download is tried again whose state could not be written."""
 _HEED = 5.0
 """Seconds that a client who pauses or cancels waits for the process that runs the download."""
 _TICK = 0.05
@@ -289,9 +291,9 @@ class _Run(threading.Thread):
         try:
             with suppress(UnknownDownload):  # it was forgotten meanwhile
                 self._run()
-        except Exception:  # the cache can no longer be written; the job stays for another process
+        except Exception:  # the disk is full, say; the job stays as it is, to be tried again
             log.exception("a download's state could not be written")
-            self.downloads.stopped.wait(_LOOK)
+            self.downloads.stopped.wait(_AGAIN)
         finally:
             self._release()
             self.downloads.ended(self.id)
@@ -335,7 +337,10 @@ class _Run(threading.Thread):
         self._meter.note(what, done, total)
         if self._meter.is_due():
             began = time.monotonic()
-            self._report()
+            with suppress(
+                CacheError
+            ):  # a report that cannot be written is no reason to end a download that can
+                self._report()
             self._meter.told(time.monotonic() - began)
         if self.cancel.is_set():
             raise Cancelled("the download was stopped", self.id, "Resume it to go on from there.")

@@ -102,14 +102,16 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(app: FastAPI, host: str, port: int, made: str = "") -> None:
-    """Serve until told to stop; `depthmap.web.serve` describes it. A token that was ``made`` for it is shown."""
+def run(app: FastAPI, host: str, port: int, token: str = "", *, made: bool = False) -> None:
+    """Serve until told to stop; `depthmap.web.serve` describes it. A ``token`` that was made just now is shown."""
     sockets = listen(host, port)
     server = _Server(configure(app, host, port))
     shown = f"[{host}]" if ":" in host else host
     port = sockets[0].getsockname()[1]
     log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, port)
     if made:
-        log.info("It asks for a token. This link has it: %s", link(host, port, made))
+        log.info("It asks for a token. This link has it: %s", link(host, port, token))
+    elif token:
+        log.info("It asks for the token that you gave it.")
     with suppress(KeyboardInterrupt):
         server.run(sockets=sockets)

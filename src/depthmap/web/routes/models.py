@@ -104,7 +104,7 @@ def _disk(cache: ModelCache) -> dict[str, Any]:
 async def evict(request: EvictRequest, cache: Cache, long: Long) -> Json:
     """Answer the models that went, and the bytes that are left."""
     try:
-        size = parse_size(str(request.max_size))
+        size = parse_size(str(request.max_size)[:40])
     except ValueError as error:
         raise UsageError(f"max_size: {error}", "", 'Send {"max_size": "2GB"}.') from error
     gone = await long.run(partial(cache.evict, size, dry_run=request.dry_run))
