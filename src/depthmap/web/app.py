@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from .. import __version__
 from ..cache import ModelCache
 from ..settings import Settings
-from . import replies, routes, uploads
+from . import incoming, replies, routes
 from .downloads import Downloads
 from .exports import ExportDirectory
 from .security import BodyLimit, Guard, SecurityHeaders, allowed_hosts
@@ -62,7 +62,9 @@ def build(settings: Settings | None, hosts: Collection[str], *, warm: bool, toke
             Middleware(SecurityHeaders),
             Middleware(Guard, hosts=allowed_hosts(hosts)),
             *([Middleware(TokenGuard, token=token)] if token else []),
-            Middleware(BodyLimit, nbytes=BODY_BYTES, seconds=cache.settings.timeout, streamed={uploads.PATH}),
+            Middleware(
+                BodyLimit, nbytes=BODY_BYTES, seconds=cache.settings.timeout, streamed={incoming.PATH}
+            ),
         ],
     )
     app.state.cache = cache

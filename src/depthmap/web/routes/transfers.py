@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ...errors import FileError
-from .. import files, uploads
+from .. import files, incoming
 from ..replies import Success, failure, success
 from .base import REPLIES, Cache, Long
 
@@ -53,10 +53,10 @@ async def import_model(
     ] = False,
 ) -> Response:
     """Answer model, network, prefix (removed from its tensors' names) and files {format: path}."""
-    uploads.require_names(cache, name, like)
+    incoming.require_names(cache, name, like)
     try:
-        async with uploads.received(request, cache.shelf.store) as path:
-            taken = await long.run(partial(uploads.take, cache, path, name, like))
+        async with incoming.received(request, cache.shelf.store) as path:
+            taken = await long.run(partial(incoming.take, cache, path, name, like))
     except FileError as error:  # it is the client's file that is damaged, none of ours
         return failure(error, 422)
     except ClientDisconnect:
