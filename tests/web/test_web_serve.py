@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,9 +33,10 @@ def test_importing_the_module_loads_no_framework() -> None:
 
 
 @contextmanager
-def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(options: str = "", **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
-    code = "import sys\nfrom depthmap.web import serve\nserve(port=0)\nprint('ended', 'torch' in sys.modules)"
+    serve = f"from depthmap.web import serve\nserve(port=0, {options})"
+    code = f"import sys\n{serve}\nprint('ended', 'torch' in sys.modules)"
     command, pipe = [sys.executable, "-c", code], subprocess.PIPE
     with subprocess.Popen(
         command, env={**os.environ, **environment}, text=True, stdout=pipe, stderr=pipe
@@ -112,3 +114,47 @@ def test_every_error_has_a_status() -> None:
     assert statuses["CacheNotWritable"] == statuses["ModelFileCorrupted"] == 500
     assert statuses["DigestMismatch"] == 502
     assert all(400 <= status < 600 for status in statuses.values())
+
+
+def test_several_processes_answer_on_one_port_and_end_together(settings: Settings) -> None:
+    places = {"DEPTHMAP_CACHE_DIR": str(settings.cache_dir)}
+    with serving("workers=2", **places) as (process, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/healthz").status_code == 200
+            workers = children_of(process.pid)
+            assert len(workers) >= 2
+            os.kill(workers[-1], signal.SIGKILL)
+            for _ in range(20):
+                with httpx.Client(base_url=url, trust_env=False, timeout=60) as another:
+                    assert another.get("/api/status").json()["queue"]["limit"] == 32
+        process.send_signal(signal.SIGTERM)
+        out, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.startswith("ended")
+    assert "Traceback" not in log
+    assert not [worker for worker in workers if Path(f"/proc/{worker}/cmdline").exists() and is_ours(worker)]
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(settings: Settings) -> None:
+    with serving("workers=2", DEPTHMAP_CACHE_DIR=str(settings.cache_dir)) as (process, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/healthz").status_code == 200
+        workers = children_of(process.pid)
+        process.kill()
+        end = time.monotonic() + 60
+        while any(is_ours(worker) for worker in workers):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started, and that serve."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if is_ours(int(child))]
+
+
+def is_ours(pid: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -32,9 +32,17 @@ from .session import Session, accepting_licences, complete_model, with_session
     is_flag=True,
     help="Load the model at the first request, not at the start.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that answer. They share the memory of the models' weights.",
+)
 @accepting_licences
 @with_session
-def serve(session: Session, host: str, port: int, model: str | None, no_warm: bool) -> None:
+def serve(session: Session, host: str, port: int, model: str | None, no_warm: bool, workers: int) -> None:
     """Serve the model cache over HTTP on this machine. Press Ctrl-C to stop.
 
     There is no password: anyone who can reach the port can use it. Only this
@@ -52,7 +60,7 @@ def serve(session: Session, host: str, port: int, model: str | None, no_warm: bo
     session.cache()  # a wrong setting is an error now
     from ..web import serve as serve_app
 
-    serve_app(host, port, warm=not no_warm)
+    serve_app(host, port, warm=not no_warm, workers=workers)
 
 
 def _is_loopback(host: str) -> bool:

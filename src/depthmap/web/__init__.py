@@ -6,6 +6,7 @@ Importing this module loads neither FastAPI nor uvicorn. Serving the cache loads
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..settings import Settings
@@ -48,6 +49,7 @@ def serve(
     settings: Settings | None = None,
     hosts: Collection[str] = (),
     warm: bool = False,
+    workers: int = 1,
 ) -> None:
     """Serve until the process is told to stop (Ctrl-C, SIGTERM); then end the open requests.
 
@@ -59,12 +61,21 @@ def serve(
         0 takes any free port; the log on stderr says which.
     settings, hosts, warm
         As for `create_app`; ``host`` itself is always among the hosts.
+    workers : int
+        Processes that answer; each has a queue and loaded models of its own, and they share the weights' memory.
 
     Raises
     ------
     UsageError
         If the server cannot listen on the address, or a setting cannot be used.
     """
+    hosts = [*hosts, host]
+    if workers > 1:
+        from .processes import Processes
+
+        create_app(settings, hosts=hosts)  # what is wrong with the settings is said once, and here
+        Processes(partial(create_app, settings, hosts=hosts, warm=warm), workers, host, port).run()
+        return
     from .server import run
 
-    run(create_app(settings, hosts=[*hosts, host], warm=warm), host, port)
+    run(create_app(settings, hosts=hosts, warm=warm), host, port)

@@ -18,8 +18,8 @@ from ..cache import ModelCache
 from ..errors import UnknownModel, UsageError
 from . import files
 from .exports import ExportDirectory
+from .loaded import LoadedModels
 from .replies import Failure, Json, Success, success
-from .warming import DefaultEstimator
 from .workers import Workers
 
 
@@ -75,14 +75,14 @@ def _workers(request: Request) -> Workers:
     return request.app.state.workers  # type: ignore[no-any-return]  # as above
 
 
-def _estimator(request: Request) -> DefaultEstimator:
-    return request.app.state.estimator  # type: ignore[no-any-return]  # as above
+def _loaded(request: Request) -> LoadedModels:
+    return request.app.state.models  # type: ignore[no-any-return]  # as above
 
 
 Cache = Annotated[ModelCache, Depends(_cache)]
 Exports = Annotated[ExportDirectory, Depends(_exports)]
 Long = Annotated[Workers, Depends(_workers)]
-Default = Annotated[DefaultEstimator, Depends(_estimator)]
+Loaded = Annotated[LoadedModels, Depends(_loaded)]
 _REPLIES: dict[int | str, dict[str, Any]] = {"default": {"model": Failure}, 422: {"model": Failure}}
 
 index = APIRouter(responses=_REPLIES)
@@ -98,7 +98,7 @@ def cache_info(cache: Cache) -> Json:
 @models.get(
     "/status", response_model=Success, summary="All models, cached or available, and the cache's health"
 )
-def status(cache: Cache, estimator: Default) -> Json:
+def status(cache: Cache, loaded: Loaded) -> Json:
     """Answer models, stats, the model used when none is named, why, and whether it is ready."""
     name, reason = _default(cache)
     return success(
@@ -106,7 +106,7 @@ def status(cache: Cache, estimator: Default) -> Json:
         stats=cache.stats(),
         default_model=name,
         default_model_reason=reason,
-        default_model_state=estimator.state,
+        default_model_state=loaded.state,
     )
 
 

@@ -28,18 +28,23 @@ _REASONS = {
 
 def configure(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     """Return uvicorn's configuration: everything it says goes to stderr."""
-    log: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
-    log["handlers"]["access"]["stream"] = "ext://sys.stderr"
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        log_config=log,
+        log_config=log_config(),
         ws="none",
         proxy_headers=False,  # nothing here depends on who a client says it is
         server_header=False,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
+
+
+def log_config() -> dict[str, Any]:
+    """Return what `logging.config` takes."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    return config
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -94,7 +99,12 @@ def run(app: FastAPI, host: str, port: int) -> None:
     """Serve until told to stop; `depthmap.web.serve` describes it."""
     sockets = listen(host, port)
     server = uvicorn.Server(configure(app, host, port))
-    shown = f"[{host}]" if ":" in host else host
-    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, sockets[0].getsockname()[1])
+    say_where(host, sockets[0].getsockname()[1])
     with suppress(KeyboardInterrupt):
         server.run(sockets=sockets)
+
+
+def say_where(host: str, port: int) -> None:
+    """Log the address."""
+    shown = f"[{host}]" if ":" in host else host
+    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, port)
