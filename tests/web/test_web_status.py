@@ -164,7 +164,7 @@ def test_a_client_that_goes_away_while_it_waits_is_not_worked_for(
     server = start(settings)
     send(server)
     queue = server.app.state.predictor.queue
-    body = picture()
+    body = picture(seed=2)
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     models: LoadedModels = server.app.state.models
     with ThreadPoolExecutor(1) as pool:

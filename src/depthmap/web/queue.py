@@ -30,13 +30,17 @@ Run = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
 class QueueFull(DepthmapError):
-    """So many predictions wait already that no other may."""
+    """So many predictions wait already that no other may. ``seconds`` says when to try again."""
 
-    def __init__(self, waiting: int, seconds: int) -> None:
-        super().__init__(
-            f"{waiting} predictions wait already", "", f"Try again in {seconds} s, or raise DEPTHMAP_QUEUE."
-        )
-        self.seconds = seconds
+    seconds = 1
+
+    @classmethod
+    def of(cls, waiting: int, seconds: int) -> QueueFull:
+        """Return the error."""
+        remedy = f"Try again in {seconds} s, or raise DEPTHMAP_QUEUE."
+        error = cls(f"{waiting} predictions wait already", "", remedy)
+        error.seconds = seconds
+        return error
 
 
 @dataclass(eq=False)
@@ -88,7 +92,7 @@ class Queue:
         """
         if self._places and self.waiting >= self.limit:
             seconds = max(1, min(_LONGEST, math.ceil(self.waiting * self._mean)))
-            raise QueueFull(self.waiting, seconds)
+            raise QueueFull.of(self.waiting, seconds)
         place = Place()
         self._places.add(place)
         try:
