@@ -252,7 +252,7 @@ def test_the_camera_can_be_named(shared: WebServer) -> None:
         ({"size": "1.5"}, "whole"),
         ({"fov": "180"}, "180"),
         ({"fov": "nan"}, "nan"),
-        ({"focal": "0"}, "above"),
+        ({"focal": "0"}, "0.1"),
         ({"fov": "60", "focal": "28"}, "fov"),
         ({"ratio": "1"}, "above 1"),
         ({"ratio": "inf"}, "inf"),

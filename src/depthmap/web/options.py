@@ -120,12 +120,12 @@ OPTIONS: dict[str, Option] = {
     ),
     "fov": Option(
         "Field of view across the width, in degrees.",
-        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 180},
+        {"type": "number", "minimum": 0.1, "maximum": 179},
         _number,
     ),
     "focal": Option(
         "Focal length in 35 mm terms, in millimetres, instead of fov.",
-        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "number", "minimum": 0.1, "maximum": 100_000},
         _number,
     ),
     "calibrate": Option(
@@ -135,7 +135,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "far": Option(
         "Distance of the farthest thing, in metres; then one point is enough.",
-        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9},
         _number,
     ),
     "calibration": Option(
@@ -145,7 +145,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "ratio": Option(
         "Without metres, 3D outputs put the farthest so many times as far away as the nearest.",
-        {"type": "number", "exclusiveMinimum": 1, "default": RATIO},
+        {"type": "number", "exclusiveMinimum": 1, "maximum": 1e6, "default": RATIO},
         _number,
     ),
     "eyes": Option(

@@ -47,7 +47,7 @@ _REPLIES: dict[int | str, dict[str, Any]] = {
         "content": {media_type: {"schema": _BINARY} for media_type in sorted(_FILES)},
         "model": Success,
     },
-    "default": {"model": Failure},
+    **{status: {"model": Failure} for status in (404, 406, 408, 409, 413, 415, 422, 501, 503, "default")},
 }
 
 predict_routes = APIRouter(tags=["predict"])
