@@ -68,6 +68,14 @@ class Settings:
     accept: tuple[str, ...] = ()
     """Models, and licences by their SPDX names, in lower case, whose licence is accepted; `ANY` is every one."""
     export_dir: Path | None = None
+    memory: int | None = None
+    """Bytes that the models which a server has loaded may take; None: half of the machine's memory."""
+    keep_alive: float = 300.0
+    """Seconds after which a server unloads a model that nobody asks for; negative: never."""
+    queue: int = 32
+    """Predictions that may wait in a server; more are refused."""
+    max_upload: int = 64 << 20
+    """Bytes of a picture that is sent to a server."""
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -142,6 +150,13 @@ def _seconds(text: str) -> float:
     raise ValueError("use a number of seconds above 0 and below 86400")
 
 
+def _keep_alive(text: str) -> float:
+    with suppress(ValueError):
+        if float(text) == -1 or 0 <= float(text) < 31_536_000:
+            return float(text)
+    raise ValueError("use a number of seconds, 0 to unload at once, or -1 to keep models loaded")
+
+
 def _count(text: str) -> int:
     with suppress(ValueError):
         if 0 <= int(text) <= 1000:
@@ -180,6 +195,10 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "DEPTHMAP_CATALOG": ("catalog", _directory),
     "DEPTHMAP_ACCEPT": ("accept", _names),
     "DEPTHMAP_EXPORT_DIR": ("export_dir", _directory),
+    "DEPTHMAP_MEMORY": ("memory", parse_size),
+    "DEPTHMAP_KEEP_ALIVE": ("keep_alive", _keep_alive),
+    "DEPTHMAP_QUEUE": ("queue", _count),
+    "DEPTHMAP_MAX_UPLOAD": ("max_upload", parse_size),
 }
 
 

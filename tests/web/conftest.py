@@ -127,9 +127,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory, stocked: Path) -> Iterator[
 
 
 @contextmanager
-def serving(call: str = "serve(port=0)", **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(options: str = "", **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
-    code = f"import sys\nfrom depthmap.web import serve\n{call}\nprint('ended', 'torch' in sys.modules)"
+    serve = f"from depthmap.web import serve\nserve(port=0, {options})"
+    code = f"import sys\n{serve}\nprint('ended', 'torch' in sys.modules)"
     command, pipe = [sys.executable, "-c", code], subprocess.PIPE
     with subprocess.Popen(
         command, env={**os.environ, **environment}, text=True, stdout=pipe, stderr=pipe

@@ -93,7 +93,7 @@ def test_a_download_goes_on_by_itself_and_its_model_is_ready_without_a_restart(
     models = server.client.get("/api/models").json()
     assert models["default_model"] == "Small"
     assert [row["status"] for row in models["models"] if row["name"] == "Small"] == ["cached"]
-    assert server.app.state.estimator.get().predict(PHOTO).shape == (427, 640)
+    assert server.app.state.models.get().predict(PHOTO).shape == (427, 640)
     assert server.client.get(API).json()["downloads"] == [job]
 
 

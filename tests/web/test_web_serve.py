@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -86,3 +88,47 @@ def test_every_error_has_a_status() -> None:
     assert statuses["CacheNotWritable"] == statuses["ModelFileCorrupted"] == 500
     assert statuses["DigestMismatch"] == 502
     assert all(400 <= status < 600 for status in statuses.values())
+
+
+def test_several_processes_answer_on_one_port_and_end_together(settings: Settings) -> None:
+    places = {"DEPTHMAP_CACHE_DIR": str(settings.cache_dir)}
+    with serving("workers=2", **places) as (process, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/healthz").status_code == 200
+            workers = children_of(process.pid)
+            assert len(workers) >= 2
+            os.kill(workers[-1], signal.SIGKILL)
+            for _ in range(20):
+                with httpx.Client(base_url=url, trust_env=False, timeout=60) as another:
+                    assert another.get("/api/status").json()["queue"]["limit"] == 32
+        process.send_signal(signal.SIGTERM)
+        out, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.startswith("ended")
+    assert "Traceback" not in log
+    assert not [worker for worker in workers if Path(f"/proc/{worker}/cmdline").exists() and is_ours(worker)]
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(settings: Settings) -> None:
+    with serving("workers=2", DEPTHMAP_CACHE_DIR=str(settings.cache_dir)) as (process, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/healthz").status_code == 200
+        workers = children_of(process.pid)
+        process.kill()
+        end = time.monotonic() + 60
+        while any(is_ours(worker) for worker in workers):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started, and that serve."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if is_ours(int(child))]
+
+
+def is_ours(pid: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

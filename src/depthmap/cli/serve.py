@@ -33,13 +33,23 @@ from .session import Session, accepting_licences, complete_model, with_session
     help="Load the model at the first request, not at the start.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that answer. They share the memory of the models' weights.",
+)
+@click.option(
     "--no-token",
     is_flag=True,
     help="Do not ask for a token: whoever reaches the port can use and delete the models.",
 )
 @accepting_licences
 @with_session
-def serve(session: Session, host: str, port: int, model: str | None, no_warm: bool, no_token: bool) -> None:
+def serve(
+    session: Session, host: str, port: int, model: str | None, no_warm: bool, workers: int, no_token: bool
+) -> None:
     """Serve the model cache over HTTP on this machine. Press Ctrl-C to stop.
 
     Only this machine can reach it, unless you give another --host. The server
@@ -58,4 +68,4 @@ def serve(session: Session, host: str, port: int, model: str | None, no_warm: bo
     session.cache()  # a wrong setting is an error now
     from ..web import serve as serve_app
 
-    serve_app(host, port, warm=not no_warm, token="" if no_token else None)
+    serve_app(host, port, warm=not no_warm, workers=workers, token="" if no_token else None)

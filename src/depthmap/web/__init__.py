@@ -6,6 +6,7 @@ Importing this module loads neither FastAPI nor uvicorn. Serving the cache loads
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..settings import Settings, from_environment
@@ -56,6 +57,7 @@ def serve(
     hosts: Collection[str] = (),
     warm: bool = False,
     token: str | None = None,
+    workers: int = 1,
 ) -> None:
     """Serve until the process is told to stop (Ctrl-C, SIGTERM); then end the open requests.
 
@@ -70,6 +72,8 @@ def serve(
     token : str, optional
         What each request has to show. By default none where only this machine can reach ``host``; elsewhere
         ``DEPTHMAP_TOKEN``, or one that is made and logged as a link. With "" whoever reaches the port may do anything.
+    workers : int
+        Processes that answer; each has a queue and loaded models of its own, and they share the weights' memory.
 
     Raises
     ------
@@ -77,8 +81,16 @@ def serve(
         If the server cannot listen on the address, or a setting cannot be used.
     """
     from .binding import token_for
-    from .server import run
 
     settings = settings or from_environment()
     token, made = token_for(host, token, settings)
-    run(create_app(settings, hosts=[*hosts, host], warm=warm, token=token), host, port, token, made=made)
+    make = partial(create_app, settings, hosts=[*hosts, host], warm=warm, token=token)
+    if workers > 1:
+        from .processes import Processes
+
+        make(warm=False)  # what is wrong with the settings is said once, and here
+        Processes(make, workers, host, port, token, made=made).run()
+        return
+    from .server import run
+
+    run(make(), host, port, token, made=made)

@@ -227,7 +227,7 @@ class Downloads:
     # -- running them ---------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def lifespan(self, _: object) -> AsyncIterator[None]:
+    async def lifespan(self) -> AsyncIterator[None]:
         """Run downloads for as long as an application does; those that it leaves go on with the next."""
         self._watcher = threading.Thread(target=self._watch, name="downloads")
         self._watcher.start()

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import sys
 from collections.abc import Collection
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .limits import Limits, TooLong
 from .replies import HEADERS, refusal
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _READING = {"GET", "HEAD", "OPTIONS"}
+_RATE = 1024
+"""Bytes a second that a body has to have at least."""
 
 
 class SecurityHeaders:
@@ -106,15 +108,11 @@ def _is_cross_site(scope: Scope, host: str) -> bool:
 
 
 class BodyLimit:
-    """Refuses bodies that are too long (413), counted as they arrive, or that stop arriving (408)."""
+    """Refuses bodies that are too long (413), counted as they arrive, or that hardly arrive (408)."""
 
-    def __init__(
-        self, app: ASGIApp, nbytes: int, seconds: float, streamed: Collection[str] = frozenset()
-    ) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, seconds: float) -> None:
         self.app = app
-        self.nbytes = nbytes
-        self.streamed = streamed
-        """Paths of routes that bound their bodies themselves, and hold none in memory."""
+        self.limits = limits
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,30 +120,47 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = sys.maxsize if scope["path"] in self.streamed else self.nbytes
+        limit = self.limits.of(scope["path"])
         declared = only(scope, b"content-length")
         if declared.isdecimal() and int(declared) > limit:
-            await refusal(413)(scope, receive, send)
+            await refusal(413, remedy=TooLong(limit).detail)(scope, receive, send)
             return
-        await self.app(scope, self._counted(receive, limit), send)
+        await self.app(scope, _Counted(receive, limit, self.seconds), send)
 
-    def _counted(self, receive: Receive, limit: int) -> Receive:
-        """Return ``receive`` with the limits; what it raises is answered by the replies' handlers."""
-        total, more = 0, True
 
-        async def next_part() -> Message:
-            nonlocal total, more
-            if not more:  # after the body one waits here, without limit, for the client to go away
-                return await receive()
-            try:
-                with anyio.fail_after(self.seconds):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, headers={"Connection": "close"}) from None
-            total += len(message.get("body", b""))
-            more = message["type"] == "http.request" and message.get("more_body", False)
-            if total > limit:
-                raise HTTPException(413)
-            return message
+class _Counted:
+    """A request's ``receive`` with the limits; what it raises is answered by the replies' handlers.
 
-        return next_part
+    ``patience`` is how long it still waits for the next `_RATE` bytes for each second.
+    """
+
+    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+        self.receive = receive
+        self.limit = limit
+        self.seconds = self.patience = seconds
+        self.total = self.before = 0
+        self.more = True
+
+    async def __call__(self) -> Message:
+        """Return the next part of the body."""
+        if not self.more:  # after the body one waits here, without limit, for the client to go away
+            return await self.receive()
+        message = await self._in_time()
+        self.total += len(message.get("body", b""))
+        self.more = message["type"] == "http.request" and message.get("more_body", False)
+        if self.total > self.limit:
+            raise TooLong(self.limit)
+        return message
+
+    async def _in_time(self) -> Message:
+        while True:
+            start = anyio.current_time()
+            with anyio.move_on_after(self.patience):
+                message = await self.receive()
+                self.patience -= (
+                    anyio.current_time() - start
+                )  # of waiting, not of what is done with the parts
+                return message
+            if self.total - self.before < _RATE * self.seconds:
+                raise HTTPException(408, headers={"Connection": "close"})
+            self.patience, self.before = self.seconds, self.total

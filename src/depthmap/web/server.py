@@ -30,19 +30,24 @@ _REASONS = {
 
 def configure(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     """Return uvicorn's configuration: everything it says goes to stderr."""
-    log: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
-    log["handlers"]["access"] |= {"stream": "ext://sys.stderr", "filters": ["hide_tokens"]}
-    log["filters"] = {"hide_tokens": {"()": HideTokens}}
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        log_config=log,
+        log_config=log_config(),
         ws="none",
         proxy_headers=False,  # nothing here depends on who a client says it is
         server_header=False,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
+
+
+def log_config() -> dict[str, Any]:
+    """Return what `logging.config` takes."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"] |= {"stream": "ext://sys.stderr", "filters": ["hide_tokens"]}
+    config["filters"] = {"hide_tokens": {"()": HideTokens}}
+    return config
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -93,7 +98,7 @@ def _refused(error: Exception, host: str, port: int) -> UsageError:
     )
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn, which tells what stays open for ever when it begins to stop."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -105,13 +110,17 @@ class _Server(uvicorn.Server):
 def run(app: FastAPI, host: str, port: int, token: str = "", *, made: bool = False) -> None:
     """Serve until told to stop; `depthmap.web.serve` describes it. A ``token`` that was made just now is shown."""
     sockets = listen(host, port)
-    server = _Server(configure(app, host, port))
+    server = Server(configure(app, host, port))
+    say_where(host, sockets[0].getsockname()[1], token, made=made)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=sockets)
+
+
+def say_where(host: str, port: int, token: str, *, made: bool) -> None:
+    """Log the address, and how to get in where a token is asked for; one that was made just now is shown."""
     shown = f"[{host}]" if ":" in host else host
-    port = sockets[0].getsockname()[1]
     log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, port)
     if made:
         log.info("It asks for a token. This link has it: %s", link(host, port, token))
     elif token:
         log.info("It asks for the token that you gave it.")
-    with suppress(KeyboardInterrupt):
-        server.run(sockets=sockets)

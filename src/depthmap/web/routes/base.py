@@ -12,8 +12,8 @@ from starlette.responses import Response
 from ...cache import ModelCache
 from ..downloads import Downloads
 from ..exports import ExportDirectory
+from ..loaded import LoadedModels
 from ..replies import Failure
-from ..warming import DefaultEstimator
 from ..workers import Workers
 
 
@@ -47,8 +47,8 @@ def _workers(request: Request) -> Workers:
     return request.app.state.workers  # type: ignore[no-any-return]  # as above
 
 
-def _estimator(request: Request) -> DefaultEstimator:
-    return request.app.state.estimator  # type: ignore[no-any-return]  # as above
+def _loaded(request: Request) -> LoadedModels:
+    return request.app.state.models  # type: ignore[no-any-return]  # as above
 
 
 def _downloads(request: Request) -> Downloads:
@@ -58,7 +58,7 @@ def _downloads(request: Request) -> Downloads:
 Cache = Annotated[ModelCache, Depends(_cache)]
 Exports = Annotated[ExportDirectory, Depends(_exports)]
 Long = Annotated[Workers, Depends(_workers)]
-Default = Annotated[DefaultEstimator, Depends(_estimator)]
+Loaded = Annotated[LoadedModels, Depends(_loaded)]
 Jobs = Annotated[Downloads, Depends(_downloads)]
 REPLIES: dict[int | str, dict[str, Any]] = {"default": {"model": Failure}, 422: {"model": Failure}}
 """What every route may answer besides what it is there for."""

@@ -13,7 +13,7 @@ from ...cache import ModelCache
 from ...errors import UnknownModel, UsageError
 from .. import files
 from ..replies import Json, Success, success
-from .base import REPLIES, Cache, Default, Exports, JsonRoute, Long
+from .base import REPLIES, Cache, Exports, JsonRoute, Loaded, Long
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=JsonRoute, responses=REPLIES)
 
@@ -49,7 +49,7 @@ def cache_info(cache: Cache) -> Json:
 @router.get(
     "/status", response_model=Success, summary="All models, cached or available, and the cache's health"
 )
-def status(cache: Cache, estimator: Default) -> Json:
+def status(cache: Cache, loaded: Loaded) -> Json:
     """Answer models, stats, the model used when none is named, why, and whether it is ready."""
     name, reason = default_model(cache)
     return success(
@@ -57,7 +57,7 @@ def status(cache: Cache, estimator: Default) -> Json:
         stats=cache.stats(),
         default_model=name,
         default_model_reason=reason,
-        default_model_state=estimator.state,
+        default_model_state=loaded.state,
     )
 
 

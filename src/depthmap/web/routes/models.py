@@ -15,7 +15,7 @@ from ...errors import UnknownModel, UsageError
 from ...settings import parse_size
 from ...store.names import ARTEFACT
 from ..replies import Json, Success, success
-from .base import REPLIES, Cache, Default, JsonRoute, Long
+from .base import REPLIES, Cache, JsonRoute, Loaded, Long
 from .cache import default_model
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=JsonRoute, responses=REPLIES)
@@ -46,14 +46,14 @@ class EvictRequest(BaseModel):
 
 
 @router.get("", response_model=Success, summary="The models, what each needs, and the disk they are on")
-def models(cache: Cache, estimator: Default) -> Json:
+def models(cache: Cache, loaded: Loaded) -> Json:
     """Answer models, the default model, disk and health."""
     name, reason = default_model(cache)
     return success(
         models=_rows(cache),
         default_model=name,
         default_model_reason=reason,
-        default_model_state=estimator.state,
+        default_model_state=loaded.state,
         disk=_disk(cache),
         health=cache.stats()["cache_health"],
     )

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ...errors import FileError
@@ -16,8 +15,6 @@ from ..replies import Success, failure, success
 from .base import REPLIES, Cache, Long
 
 router = APIRouter(prefix="/api/models", tags=["models"], responses=REPLIES)
-_GONE = 499
-"""What the log says of a client that went away; nobody gets it."""
 _RAW = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -59,6 +56,4 @@ async def import_model(
             taken = await long.run(partial(incoming.take, cache, path, name, like))
     except FileError as error:  # it is the client's file that is damaged, none of ours
         return failure(error, 422)
-    except ClientDisconnect:
-        return Response(status_code=_GONE)
     return success(**taken)
