@@ -15,7 +15,7 @@ import click
 from ..catalog import SIZES
 from ..colours import COLOUR_MAPS, DEFAULT_MAP
 from ..engines import ENGINES, TORCH
-from ..outputs import OUTPUTS, Options
+from ..outputs import DEFAULT_OUTPUTS, OUTPUTS, Options, split_names
 from ..ranges import EYES, EYES_LIMITS, RATIO
 from .output import count, seconds_text
 from .session import (
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from ..batch import Result, Summary
     from ..estimator import DepthEstimator
 
-DEFAULT_OUTPUTS = ("png16", "colour")
-
-
 OUTPUTS_HELP = "\b\nOutputs:\n" + "\n".join(
     f"  {name:<12}  {output.about}" for name, output in OUTPUTS.items()
 )
@@ -44,11 +41,11 @@ OUTPUTS_HELP = "\b\nOutputs:\n" + "\n".join(
 
 def _outputs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Split at commas, and refuse what is no output."""
-    names = [name.strip().lower() for value in values for name in value.split(",")]
+    names = split_names(values)
     if unknown := [name for name in names if name not in OUTPUTS]:
         hint = f"{unknown[0]!r} is none of {', '.join(OUTPUTS)}; -o names the file or directory to write to"
         raise click.BadParameter(hint, ctx, parameter)
-    return tuple(dict.fromkeys(names))
+    return names
 
 
 def _complete_outputs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
