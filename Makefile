@@ -11,7 +11,7 @@ WORKERS ?= 3
 FUZZ_SECONDS ?= 60
 TESTS = -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 
-.PHONY: demo test test-all lint format bench faults fuzz gltf dist-test docs clean
+.PHONY: demo test test-all test-browser frontend screens lint format bench faults fuzz gltf dist-test docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/depthmap predict examples/*.jpg examples/*.png -o demo-output --model Depthmap_Tiny
@@ -19,11 +19,23 @@ demo: $(VENV)/.installed
 # what needs no torch is tested where there is none; `make test-all` tests it in both environments
 test: lint $(CORE)/.installed
 	$(CORE)/bin/python $(TESTS) -m "core and not slow"
-	$(BIN)/python $(TESTS) -m "not core and not slow"
+	$(BIN)/python $(TESTS) -m "not core and not slow and not browser"
 
 test-all: lint $(CORE)/.installed
 	$(CORE)/bin/python $(TESTS) -m core
-	$(BIN)/python $(TESTS)
+	$(BIN)/python $(TESTS) -m "not browser"
+
+# the page in Chromium (DEPTHMAP_CHROMIUM, or the system's); needs Node
+test-browser: $(VENV)/.installed-browser frontend/node_modules/.installed
+	$(BIN)/python -m pytest tests/browser -n 0
+
+# the pictures of the page in docs/images
+screens: $(VENV)/.installed-browser frontend/node_modules/.installed
+	$(BIN)/python -m pytest tests/browser/test_screens.py -n 0 --screens docs/images
+
+# the page, built into src/depthmap/web/static; needs Node
+frontend: frontend/node_modules/.installed
+	cd frontend && npm run build
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -76,9 +88,17 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	$(BIN)/python $(PIP) -e '.[docs]'
 	touch $@
 
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
+	$(BIN)/python $(PIP) -e '.[browser]'
+	touch $@
+
+frontend/node_modules/.installed: frontend/package-lock.json
+	cd frontend && npm ci --no-audit --no-fund
+	touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python $(PIP) -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(CORE) demo-output .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf frontend/node_modules $(VENV) $(CORE) demo-output .mypy_cache .ruff_cache .pytest_cache build dist

@@ -295,11 +295,11 @@ assert np.array_equal(estimator.predict(picture), before)
 def test_a_worker_forked_while_the_server_loads_its_model_loads_it_itself() -> None:
     code = """
 from depthmap import ModelCache
-from depthmap.web.warming import DefaultEstimator
-held = DefaultEstimator(ModelCache())
+from depthmap.web.loaded import LoadedModels
+held = LoadedModels(ModelCache())
 holds, ended = threading.Event(), threading.Event()
 def load():
-    with held._loading:
+    with held._lock:
         holds.set()
         ended.wait()
 thread = threading.Thread(target=load)

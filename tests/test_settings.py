@@ -53,9 +53,14 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "DEPTHMAP_RETRIES": "7",
         "DEPTHMAP_CACHE_MAX_SIZE": "1.5GiB",
         "DEPTHMAP_LOAD": "read",
+        "DEPTHMAP_TOKEN": "0123456789abcdef",
         "DEPTHMAP_CATALOG": str(tmp_path / "c.json"),
         "DEPTHMAP_ACCEPT": "DepthAnythingV2_Base, CC-BY-NC-4.0",
         "DEPTHMAP_EXPORT_DIR": str(tmp_path / "out"),
+        "DEPTHMAP_MEMORY": "8GB",
+        "DEPTHMAP_KEEP_ALIVE": "-1",
+        "DEPTHMAP_QUEUE": "8",
+        "DEPTHMAP_MAX_UPLOAD": "16MiB",
     }
     assert set(values) == set(VARIABLES)
     assert from_environment(values) == Settings(
@@ -71,9 +76,14 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         retries=7,
         max_size=3 << 29,
         load="read",
+        token="0123456789abcdef",
         catalog=tmp_path / "c.json",
         accept=("depthanythingv2_base", "cc-by-nc-4.0"),
         export_dir=tmp_path / "out",
+        memory=8 * 10**9,
+        keep_alive=-1,
+        queue=8,
+        max_upload=16 << 20,
     )
 
 
@@ -89,6 +99,10 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         ("DEPTHMAP_LOAD", "guess"),
         ("DEPTHMAP_TIMEOUT", "0"),
         ("DEPTHMAP_TIMEOUT", "soon"),
+        ("DEPTHMAP_KEEP_ALIVE", "-2"),
+        ("DEPTHMAP_KEEP_ALIVE", "nan"),
+        ("DEPTHMAP_QUEUE", "many"),
+        ("DEPTHMAP_MAX_UPLOAD", "-1"),
     ],
 )
 def test_a_value_that_cannot_be_is_an_error_that_names_the_variable(variable: str, value: str) -> None:

@@ -62,11 +62,12 @@ class Camera:
         UsageError
             When the angle does not lie between 0 and 180 degrees.
         """
-        if not 0 < degrees < 180:
+        half = math.tan(math.radians(degrees) / 2)
+        if not 0 < degrees < 180 or half == 0:  # so small that it is no number above 0
             raise UsageError(
                 "A field of view lies between 0 and 180 degrees", degrees, "Photos have some 30 to 100."
             )
-        return cls._centred(width / 2 / math.tan(math.radians(degrees) / 2), width, height, source)
+        return cls._centred(width / 2 / half, width, height, source)
 
     @classmethod
     def from_focal(cls, millimetres: float, width: int, height: int, source: str = "given") -> Camera:

@@ -198,9 +198,15 @@ class DepthEstimator:
         """Return the depth of one picture, with what its numbers mean; see `predict` for what is taken and raised."""
         return self.depths([image])[0]
 
-    def depths(self, images: Sequence[Picture | Photo], batch_size: int = 8) -> list[Depth]:
-        """Return the depth of each picture; those of one network size share forward passes."""
-        return self._depths(images, batch_size, self._seen)
+    def depths(
+        self, images: Sequence[Picture | Photo], batch_size: int = 8, *, size: int | None = None
+    ) -> list[Depth]:
+        """Return the depth of each picture; those of one network size share forward passes.
+
+        ``size`` stands for that of this estimator, where it is given: the model is not loaded again.
+        """
+        seen = self._seen if size is None else transforms.at_size(self.spec, size)
+        return self._depths(images, batch_size, seen)
 
     def network_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which the network sees a picture; those of one share forward passes."""
@@ -326,4 +332,4 @@ def estimate(
     if size is not None:
         transforms.rounded_size(size)  # an error comes before a model is loaded
     estimator = _shared(model, device, engine, environment)
-    return estimator._depths([image], 1, transforms.at_size(estimator.spec, size))[0]
+    return estimator.depths([image], 1, size=size)[0]

@@ -19,6 +19,11 @@ class Extra(NamedTuple):
     name: str
     what: str
 
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'depthmap[{self.name}]'"
+
     def is_installed(self) -> bool:
         """Tell whether the package is installed; nothing is imported."""
         from importlib.util import find_spec  # not on the way of those who need no extra
@@ -47,5 +52,5 @@ class Extra(NamedTuple):
         return MissingExtra(
             f"{self.what} need the package {self.module}, which is not installed",
             where,
-            remedy=f"Run: pip install 'depthmap[{self.name}]'",
+            remedy=f"Run: {self.install}",
         )

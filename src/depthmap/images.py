@@ -151,6 +151,32 @@ def read_photo(
     )
 
 
+def is_known(head: bytes) -> bool:
+    """Tell whether a file that begins so, 16 bytes or more, is of a kind of picture that `read` takes."""
+    return any(accept(head) is True for accept, _ in _decoders()) or _is_heic(head)
+
+
+def size_of(data: bytes | bytearray | memoryview, where: str = "a picture in memory") -> tuple[int, int]:
+    """Return the width and height of an encoded picture as its header states them; nothing is decoded.
+
+    Raises
+    ------
+    ImageError
+        When it has no header that can be read.
+    """
+    try:
+        with _open(io.BytesIO(data), where) as image:
+            return image.width, image.height
+    except ImageError:
+        raise
+    except Exception as error:  # as in _decode
+        raise _damaged(error, where) from error
+
+
+def _is_heic(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
+
+
 def _from_tensor(tensor: Any, max_pixels: int) -> Photo:
     where = f"torch tensor {tuple(tensor.shape)}, {tensor.dtype}"
     return Photo(from_array(tensor_array(tensor, where), where, max_pixels))
@@ -233,7 +259,7 @@ def _open(stream: IO[bytes], where: str) -> Image.Image:
             return factory(stream, "")
         except Exception as error:  # as in _decode; another decoder may know better ("mif1" is AVIF or HEIC)
             failure = error
-    if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
+    if _is_heic(prefix):
         stream.seek(0)
         return _open_heic(stream, where)
     if failure is not None:

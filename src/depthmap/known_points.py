@@ -35,6 +35,24 @@ class Point(NamedTuple):
     def __str__(self) -> str:
         return f"{self.x:g},{self.y:g}={self.metres:g}"
 
+    @classmethod
+    def parse(cls, text: str) -> Point:
+        """Read ``X,Y=METRES``, such as ``320,240=1.5``.
+
+        Raises
+        ------
+        UsageError
+            When it is not three numbers written so.
+        """
+        place, _, metres = text.partition("=")
+        try:
+            x, y = map(float, place.split(","))
+            return cls(x, y, float(metres.removesuffix("m")))
+        except ValueError:
+            raise UsageError(
+                f"{text!r} is not X,Y=METRES, such as 320,240=1.5", "", "Give a column, a row, and metres."
+            ) from None
+
 
 @dataclass(frozen=True)
 class KnownPoints:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from .errors import UsageError
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE | re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,200}")  # what stands in a URL as it is
+_LOGIN = re.compile(r"[^\s,/]+@")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -60,10 +62,20 @@ class Settings:
     """Bytes that the cache may hold; None: as many as there is room for."""
     load: str = "auto"
     """``"map"``, ``"read"``, or ``"auto"``: read what lies on a network file system, map the rest."""
+    token: str = field(default="", repr=False)
+    """What a server asks of those who reach it from other machines; empty: it makes one."""
     catalog: Path | None = None
     accept: tuple[str, ...] = ()
     """Models, and licences by their SPDX names, in lower case, whose licence is accepted; `ANY` is every one."""
     export_dir: Path | None = None
+    memory: int | None = None
+    """Bytes that the models which a server has loaded may take; None: half of the machine's memory."""
+    keep_alive: float = 300.0
+    """Seconds after which a server unloads a model that nobody asks for; negative: never."""
+    queue: int = 32
+    """Predictions that may wait in a server; more are refused."""
+    max_upload: int = 64 << 20
+    """Bytes of a picture that is sent to a server."""
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -114,6 +126,14 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in re.split(r"[,\s]+", text) if name))
 
 
+def _token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(
+            "use 8 to 200 letters, digits, '-', '_', '.' and '~', such as openssl rand -hex 16 gives"
+        )
+    return text
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in allowed:
@@ -128,6 +148,13 @@ def _seconds(text: str) -> float:
         if 0 < float(text) < 86_400:
             return float(text)
     raise ValueError("use a number of seconds above 0 and below 86400")
+
+
+def _keep_alive(text: str) -> float:
+    with suppress(ValueError):
+        if float(text) == -1 or 0 <= float(text) < 31_536_000:
+            return float(text)
+    raise ValueError("use a number of seconds, 0 to unload at once, or -1 to keep models loaded")
 
 
 def _count(text: str) -> int:
@@ -164,9 +191,14 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "DEPTHMAP_RETRIES": ("retries", _count),
     "DEPTHMAP_CACHE_MAX_SIZE": ("max_size", parse_size),
     "DEPTHMAP_LOAD": ("load", _choice("auto", "map", "read")),
+    "DEPTHMAP_TOKEN": ("token", _token),
     "DEPTHMAP_CATALOG": ("catalog", _directory),
     "DEPTHMAP_ACCEPT": ("accept", _names),
     "DEPTHMAP_EXPORT_DIR": ("export_dir", _directory),
+    "DEPTHMAP_MEMORY": ("memory", parse_size),
+    "DEPTHMAP_KEEP_ALIVE": ("keep_alive", _keep_alive),
+    "DEPTHMAP_QUEUE": ("queue", _count),
+    "DEPTHMAP_MAX_UPLOAD": ("max_upload", parse_size),
 }
 
 
@@ -180,15 +212,15 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
-    for variable, (field, parse) in VARIABLES.items():
+    for variable, (name, parse) in VARIABLES.items():
         text = environment.get(variable, "").strip()
         if not text:
             continue
         try:
-            values[field] = parse(text)
+            values[name] = parse(text)
         except ValueError as error:
-            raise UsageError(
-                f"{variable} is {text!r}: {error}", variable, "Correct it or unset it."
-            ) from error
+            shown = "not as it should be" if name == "token" else repr(_LOGIN.sub("", text))
+            what = f"{variable} is {shown}: {_LOGIN.sub('', str(error))}"
+            raise UsageError(what, variable, "Correct it or unset it.") from error
     directories = values.pop("directories", ()) or (default_cache_dir(environment),)
     return Settings(cache_dir=directories[0], more_dirs=directories[1:], **values)

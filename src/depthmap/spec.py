@@ -83,6 +83,11 @@ class ModelSpec:
         return self.base + self.path if self.path else ""
 
     @property
+    def memory(self) -> int:
+        """About how many bytes it needs to run: its weights, and what it computes."""
+        return self.parameters * 4 + 500_000_000
+
+    @property
     def family(self) -> Family:
         """How pictures come to the network, and what its outputs are."""
         return family_of(self.network)

@@ -8,8 +8,9 @@ import pytest
 
 from cli.conftest import Run
 from depthmap.catalog import CATALOG, EMBEDDED, by_accuracy
-from depthmap.cli.machine import Machine, memory
+from depthmap.cli.machine import Machine
 from depthmap.cli.recommending import Row, chosen, rows_of
+from depthmap.engines.memory import memory
 
 MACHINE = Machine(4, 16 * 10**9, "")
 

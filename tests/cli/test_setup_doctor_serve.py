@@ -17,7 +17,7 @@ import pytest
 from cli.conftest import Run
 from cli.terminals import on_terminal
 from depthmap.cache import ModelCache
-from depthmap.cli.serve import _is_loopback
+from depthmap.web.binding import is_loopback
 from support import flip
 
 
@@ -165,18 +165,21 @@ def test_serve_answers_at_loopback_until_it_is_interrupted() -> None:
     assert "warning" not in seen
 
 
-def test_serve_warns_when_others_can_reach_it(run: Run) -> None:
-    done = run("serve", "--host", "192.0.2.1")  # an address that no machine has: it ends at once
+def test_serve_says_what_it_means_to_ask_others_for_no_token(run: Run) -> None:
+    done = run(
+        "serve", "--host", "192.0.2.1", "--no-token"
+    )  # an address that no machine has: it ends at once
     assert done.status != 0
-    assert done.err.startswith("warning: Other machines can reach 192.0.2.1")
+    assert done.err.startswith("warning: Other machines can reach 192.0.2.1. Without a token")
+    assert "warning" not in run("serve", "--host", "192.0.2.1").err
 
 
 @pytest.mark.parametrize(
-    ("host", "is_loopback"),
+    ("host", "stays"),
     [
         *((host, True) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost")),
         *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org")),
     ],
 )
-def test_loopback_is_what_stays_on_this_machine(host: str, is_loopback: bool) -> None:
-    assert _is_loopback(host) is is_loopback
+def test_loopback_is_what_stays_on_this_machine(host: str, stays: bool) -> None:
+    assert is_loopback(host) is stays

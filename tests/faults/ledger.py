@@ -26,6 +26,7 @@ FAULTS = {
     13: "interrupted exports and imports",
     14: "metadata of other versions, empty folders, unknown files",
     15: "no network, everything cached",
+    16: "web: lying uploads, bombs, paths, foreign hosts and pages, slow and vanishing clients, crowds",
 }
 """The rows of the table."""
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +21,11 @@ import pytest
 
 from depthmap.cache import ModelCache
 from depthmap.settings import Settings
+from faults.servers import HostileServer
+from support import sha256
 
 MODEL = "my_custom_model"
+TERMS = "CC-BY-NC-4.0"
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +42,28 @@ def settings(tmp_path: Path, stocked: Path) -> Settings:
     shutil.copytree(stocked, tmp_path / "cache")
     (tmp_path / "exports").mkdir()
     return Settings(cache_dir=tmp_path / "cache", export_dir=tmp_path / "exports", offline=True)
+
+
+@pytest.fixture
+def source(tiny_checkpoint: Path) -> Iterator[HostileServer]:
+    """A server that has the checkpoint of the published model Small; it counts what it sends."""
+    server = HostileServer(tiny_checkpoint)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def online(settings: Settings, source: HostileServer, tiny_checkpoint: Path, tmp_path: Path) -> Settings:
+    """Settings under which Small, and Other with the same bytes, come from that server."""
+    common = {
+        "network": "depthmap_tiny", "path": source.name, "base": source.url, "bytes": tiny_checkpoint.stat().st_size,
+        "sha256": sha256(tiny_checkpoint), "input_size": 256, "resize": "upper_bound",
+        "mean": [0.5] * 3, "std": [0.5] * 3,
+    }  # fmt: skip
+    names = ({"name": "Small"}, {"name": "Other"}, {"name": "Closed", "licence": TERMS, "terms": TERMS})
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps({"models": [{**common, **name} for name in names]}))
+    return replace(settings, catalog=catalog, offline=False, retries=0)
 
 
 class WebServer:
@@ -92,6 +124,26 @@ def shared(tmp_path_factory: pytest.TempPathFactory, stocked: Path) -> Iterator[
     server = WebServer(Settings(cache_dir=root / "cache", export_dir=root / "exports", offline=True))
     yield server
     server.stop()
+
+
+@contextmanager
+def serving(options: str = "", **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
+    serve = f"from depthmap.web import serve\nserve(port=0, {options})"
+    code = f"import sys\n{serve}\nprint('ended', 'torch' in sys.modules)"
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(
+        command, env={**os.environ, **environment}, text=True, stdout=pipe, stderr=pipe
+    ) as process:
+        deadline = threading.Timer(120, process.kill)
+        deadline.start()
+        try:
+            assert process.stderr
+            urls = (re.search(r"answers on (http://[0-9.]+:\d+)", line) for line in process.stderr)
+            yield process, next(match[1] for match in urls if match)
+        finally:
+            deadline.cancel()
+            process.kill()
 
 
 def contents(server: WebServer) -> list[Path]:

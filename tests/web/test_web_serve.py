@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 
 import httpx
@@ -22,32 +17,13 @@ from depthmap.web import create_app, serve
 from depthmap.web.server import listen
 from support import python
 
-from .conftest import MODEL
+from .conftest import MODEL, serving
 
 
 def test_importing_the_module_loads_no_framework() -> None:
     heavy = "{'fastapi', 'starlette', 'uvicorn', 'torch', 'numpy', 'depthmap.cache'}"
     done = python(f"import sys, depthmap.web; print(sorted({heavy} & set(sys.modules)))")
     assert done.stdout.strip() == "[]", done.stderr
-
-
-@contextmanager
-def serving(**environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
-    code = "import sys\nfrom depthmap.web import serve\nserve(port=0)\nprint('ended', 'torch' in sys.modules)"
-    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
-    with subprocess.Popen(
-        command, env={**os.environ, **environment}, text=True, stdout=pipe, stderr=pipe
-    ) as process:
-        deadline = threading.Timer(120, process.kill)
-        deadline.start()
-        try:
-            assert process.stderr
-            urls = (re.search(r"answers on (http://127\.0\.0\.1:\d+)", line) for line in process.stderr)
-            yield process, next(match[1] for match in urls if match)
-        finally:
-            deadline.cancel()
-            process.kill()
 
 
 def test_a_served_cache_needs_no_torch_and_ends_on_control_c(settings: Settings) -> None:
@@ -112,3 +88,47 @@ def test_every_error_has_a_status() -> None:
     assert statuses["CacheNotWritable"] == statuses["ModelFileCorrupted"] == 500
     assert statuses["DigestMismatch"] == 502
     assert all(400 <= status < 600 for status in statuses.values())
+
+
+def test_several_processes_answer_on_one_port_and_end_together(settings: Settings) -> None:
+    places = {"DEPTHMAP_CACHE_DIR": str(settings.cache_dir)}
+    with serving("workers=2", **places) as (process, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/healthz").status_code == 200
+            workers = children_of(process.pid)
+            assert len(workers) >= 2
+            os.kill(workers[-1], signal.SIGKILL)
+            for _ in range(20):
+                with httpx.Client(base_url=url, trust_env=False, timeout=60) as another:
+                    assert another.get("/api/status").json()["queue"]["limit"] == 32
+        process.send_signal(signal.SIGTERM)
+        out, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.startswith("ended")
+    assert "Traceback" not in log
+    assert not [worker for worker in workers if Path(f"/proc/{worker}/cmdline").exists() and is_ours(worker)]
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(settings: Settings) -> None:
+    with serving("workers=2", DEPTHMAP_CACHE_DIR=str(settings.cache_dir)) as (process, url):
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            assert client.get("/api/healthz").status_code == 200
+        workers = children_of(process.pid)
+        process.kill()
+        end = time.monotonic() + 60
+        while any(is_ours(worker) for worker in workers):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started, and that serve."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if is_ours(int(child))]
+
+
+def is_ours(pid: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

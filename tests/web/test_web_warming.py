@@ -1,4 +1,4 @@
-"""The default model: loaded once, behind the server, and never at its cost."""
+"""The default model: loaded once, behind the server, and never at its cost; others within a budget of memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ import pytest
 
 from depthmap.cache import ModelCache
 from depthmap.settings import Settings
-from depthmap.web.warming import DefaultEstimator
+from depthmap.web.loaded import LoadedModels
+from depthmap.web.warming import Warming
 from support import python
 
 from .conftest import MODEL, WebServer
@@ -62,22 +63,22 @@ def test_serve_answers_while_it_warms_the_model_behind_it_and_ends_cleanly(tmp_p
 
 
 def test_warming_and_the_requests_that_come_meanwhile_load_the_model_once(settings: Settings) -> None:
-    default = DefaultEstimator(ModelCache(settings=replace(settings, model=MODEL)))
-    warming = threading.Thread(target=default.warm)
+    models = LoadedModels(ModelCache(settings=replace(settings, model=MODEL)))
+    warming = threading.Thread(target=Warming(models).warm)
     warming.start()
     with ThreadPoolExecutor(8) as pool:
-        got = {id(estimator) for estimator in pool.map(lambda _: default.get(), range(32))}
+        got = {id(estimator) for estimator in pool.map(lambda _: models.get(), range(32))}
     warming.join()
-    assert got == {id(default.get())}
-    assert default.get().spec.name == MODEL
-    assert default.state == "ready"
+    assert got == {id(models.get())}
+    assert models.get().spec.name == MODEL
+    assert models.state == "ready"
 
 
 def test_another_default_is_loaded_when_it_is_asked_for(settings: Settings) -> None:
-    default = DefaultEstimator(ModelCache(settings=settings))
-    assert default.get().spec.name == "Depthmap_Tiny"
-    default.cache = ModelCache(settings=replace(settings, model=MODEL))
-    assert default.get().spec.name == MODEL
+    models = LoadedModels(ModelCache(settings=settings))
+    assert models.get().spec.name == "Depthmap_Tiny"
+    models.cache = ModelCache(settings=replace(settings, model=MODEL))
+    assert models.get().spec.name == MODEL
 
 
 def test_a_model_that_cannot_be_warmed_is_logged_and_the_server_goes_on(
@@ -99,9 +100,9 @@ def test_a_model_that_cannot_be_warmed_is_logged_and_the_server_goes_on(
 def test_nothing_is_downloaded_in_order_to_be_warm(settings: Settings) -> None:
     mirror = (settings.cache_dir.parent / "mirror").as_uri() + "/"
     online = replace(settings, model="DPT_Large", offline=False, mirrors=(mirror,))
-    default = DefaultEstimator(ModelCache(settings=online))
-    default.warm()
-    assert default.state == "cold"
+    models = LoadedModels(ModelCache(settings=online))
+    Warming(models).warm()
+    assert models.state == "cold"
     assert list(settings.cache_dir.glob(".partial/*")) == []
 
 
@@ -110,13 +111,15 @@ def test_a_server_that_is_stopped_at_once_loads_nothing(tmp_path: Path) -> None:
 import asyncio, pathlib, sys
 from depthmap.cache import ModelCache
 from depthmap.settings import Settings
-from depthmap.web.warming import DefaultEstimator
+from depthmap.web.loaded import LoadedModels
+from depthmap.web.warming import Warming
 
-async def stop_at_once(default):
-    async with default.lifespan(None):
+async def stop_at_once(warming):
+    async with warming.lifespan():
         pass
 
-asyncio.run(stop_at_once(DefaultEstimator(ModelCache(settings=Settings(pathlib.Path({str(tmp_path)!r}))))))
+cache = ModelCache(settings=Settings(pathlib.Path({str(tmp_path)!r})))
+asyncio.run(stop_at_once(Warming(LoadedModels(cache))))
 import threading
 [thread.join() for thread in threading.enumerate() if thread.name == "warming"]
 print({{"torch", "openvino", "onnxruntime"}} & set(sys.modules))

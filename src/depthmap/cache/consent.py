@@ -30,12 +30,23 @@ def require(shelf: Shelf, spec: ModelSpec, *, noted: bool = True) -> None:
     """
     if not is_due(shelf, spec, noted=noted):
         return
-    if not _is_accepted(shelf.settings, spec):
-        raise _refusal(spec)
+    refuse(shelf.settings, spec)
     if noted:
         manifest = shelf.store.known(spec.slug) or Manifest(spec)
         note = {_WHAT: spec.terms, _WHEN: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         shelf.store.write_manifest(spec.slug, replace(manifest, provenance={**manifest.provenance, **note}))
+
+
+def refuse(settings: Settings, spec: ModelSpec) -> None:
+    """Refuse a model whose licence is to be accepted, unless the settings say that it is.
+
+    Raises
+    ------
+    LicenceNotAccepted
+        As `require` does.
+    """
+    if not _is_accepted(settings, spec):
+        raise _refusal(spec)
 
 
 def is_due(shelf: Shelf, spec: ModelSpec, *, noted: bool = True) -> bool:

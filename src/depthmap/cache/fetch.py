@@ -15,9 +15,11 @@ from ..catalog import ModelSpec
 from ..checkpoints import without_indices
 from ..download import Partial, Progress, complete
 from ..errors import CacheError, UsageError
+from ..fetching import hide_login
 from ..store import Digest, Manifest
 from ..store.commit import free_space, require_space
 from ..store.digest import LEAF
+from ..store.directory import RESUMABLE
 from ..store.names import TENSOR_FORMATS
 from . import consent
 from .budget import make_room, size_of
@@ -97,7 +99,7 @@ def _known_formats(wanted: Sequence[str]) -> None:
 
 def _alone(shelf: Shelf, spec: ModelSpec, progress: Progress | None) -> AbstractContextManager[None]:
     """Hold the model's lock, telling how far the process is that has it."""
-    partial = shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part")
+    partial = shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + RESUMABLE)
 
     def waiting() -> None:
         if progress:
@@ -123,13 +125,28 @@ def sweep(shelf: Shelf, spec: ModelSpec) -> None:
             shelf.store.unlink(path)
 
 
+def discard(shelf: Shelf, spec: ModelSpec) -> None:
+    """Remove what came of a download that nobody will go on with.
+
+    Raises
+    ------
+    CacheBusy
+        When another process is downloading the model.
+    """
+    begun = shelf.store.path(spec.slug, "pt").name + RESUMABLE
+    with shelf.store.lock_to_free(spec.slug):
+        for slug, path in shelf.store.partial():
+            if slug == spec.slug and path.name.startswith(begun):
+                shelf.store.unlink(path)
+
+
 def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) -> dict[str, Any]:
     """Return what `fetch` would do, without doing it or asking anybody.
 
-    model; cached, missing (formats); sources (URLs in order); download_bytes, resumed_bytes (there already from an
-    earlier run), write_bytes (room that is needed), free_bytes, fits; evicts (slugs that would have to go); sha256 and
-    digest: the source's and how it is known, both empty where the source will be asked, and then sizes are 0 that the
-    catalogue does not have.
+    model; cached, missing (formats); sources (URLs in order, without logins); download_bytes, resumed_bytes (there
+    already from an earlier run), write_bytes (room that is needed), free_bytes, fits; evicts (slugs that would have to
+    go); sha256 and digest: the source's and how it is known, both empty where the source will be asked, and then sizes
+    are 0 that the catalogue does not have.
 
     Raises
     ------
@@ -145,7 +162,9 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
     asks = bool(missing) and not made
     there = 0
     if asks:
-        there = _allocated(shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + ".part"))
+        there = _allocated(
+            shelf.store.root / ".partial" / (shelf.store.path(spec.slug, "pt").name + RESUMABLE)
+        )
     held = known(shelf, spec)
     size = held.bytes if held else spec.bytes
     written = max(0, size * (_copies(spec, missing) if asks else len(missing)) - there)
@@ -154,7 +173,7 @@ def plan(shelf: Shelf, spec: ModelSpec, wanted: Sequence[str] = TENSOR_FORMATS) 
         "model": spec.name,
         "cached": [name for name in wanted if name in cached],
         "missing": missing,
-        "sources": source_urls(shelf, spec) if asks else [],
+        "sources": [hide_login(url) for url in source_urls(shelf, spec)] if asks else [],
         "download_bytes": max(0, size - there) if asks else 0,
         "resumed_bytes": there,
         "write_bytes": written,

@@ -34,6 +34,7 @@ def import_file(
     replace: bool = False,
     network: str = "",
     like: str = "",
+    origin: str = "",
 ) -> ModelSpec:
     """Take a checkpoint into the cache under ``name``; return what it is.
 
@@ -43,7 +44,7 @@ def import_file(
 
     A flat ``.pt`` that holds nothing else is kept byte for byte; of any other file the network's tensors are written
     anew, without indices that it never reads. What else is left out is said in a warning, and the provenance has it,
-    and the prefix.
+    and the prefix. The provenance names the file, or ``origin`` where that has nothing to say.
 
     Raises
     ------
@@ -75,10 +76,10 @@ def import_file(
         make_room(shelf, spec, digest.size * len(wanted))
         before = shelf.store.known(slug)
         kept = before.files if before and catalogued else {}
-        origin = provenance(str(source), digest.sha256, "imported") | checkpoint.origin
+        facts = provenance(origin or str(source), digest.sha256, "imported") | checkpoint.origin
         if held := known(shelf, spec):
-            origin |= held.provenance
-        manifest = Manifest(spec, origin, kept, pinned=bool(before and before.pinned))
+            facts |= held.provenance
+        manifest = Manifest(spec, facts, kept, pinned=bool(before and before.pinned))
         with ExitStack() as stack:
             staged = {}
             for target in wanted:

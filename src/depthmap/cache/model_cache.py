@@ -143,6 +143,7 @@ class ModelCache:
         replace: bool = False,
         network: str = "",
         like: str = "",
+        origin: str = "",
     ) -> ModelSpec:
         """Add a checkpoint to the cache under ``name``, in ``formats``; see `importing.import_file`."""
         from .importing import import_file
@@ -155,6 +156,7 @@ class ModelCache:
             replace=replace,
             network=network,
             like=like,
+            origin=origin,
         )
 
     def adopt(self, name: str, *, dry_run: bool = False) -> Path | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
+from typing import IO
 
 from .. import formats
 from ..catalog import ModelSpec
@@ -11,6 +13,7 @@ from ..errors import CacheNotWritable, ExportError, FileError, ModelUnavailable,
 from ..store import Manifest
 from ..store.commit import publish as publish_file
 from ..store.commit import require_space, staged, sweep_staged
+from ..store.directory import PARTIAL
 from ..store.names import TENSOR_FORMATS
 from .check import first_whole, whole_files
 from .shelf import Shelf
@@ -85,6 +88,32 @@ def export(shelf: Shelf, spec: ModelSpec, target: Path, format: str = "", *, rep
             f"The model cannot be written there: {reason}", target, "Choose another place."
         ) from error
     return target
+
+
+def opened(shelf: Shelf, spec: ModelSpec, format: str) -> IO[bytes]:
+    """Write a model in a format that it is not cached in, and return the file, open for reading, that has no name.
+
+    It lies where the cache stages files, which has the room, or in the system's temporary folder beside a cache that
+    cannot be written. A process that is killed while it writes leaves a file that a later call removes.
+
+    Raises
+    ------
+    ModelUnavailable
+        When the model is neither cached nor embedded.
+    InsufficientDiskSpace
+        When there is no room for it.
+    """
+    found, source = source_of(shelf, spec)
+    try:
+        folder = shelf.store.folder(PARTIAL)
+    except CacheNotWritable:
+        folder = Path(tempfile.gettempdir())
+    name = f"export-{spec.slug}.{format}"
+    require_space(folder, source.stat().st_size)
+    sweep_staged(folder, name)
+    with staged(folder, name) as path:
+        _write(shelf, spec, format, path, found, source)
+        return path.open("rb")  # on Windows its name stays, until a later call
 
 
 def _write(shelf: Shelf, spec: ModelSpec, format: str, target: Path, found: str, source: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ..outputs import Options
+from ..outputs import DEFAULT_OUTPUTS, Options
 from . import stdin
-from .estimating import DEFAULT_OUTPUTS, OUTPUTS_HELP, Choice, closing, document, estimating
+from .estimating import OUTPUTS_HELP, Choice, closing, document, estimating
 from .measuring import Measures, measuring
 from .session import Session, with_session
 from .streaming import Flow, run_streamed, show_plan, streaming, tell

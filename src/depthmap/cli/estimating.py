@@ -15,7 +15,7 @@ import click
 from ..catalog import SIZES
 from ..colours import COLOUR_MAPS, DEFAULT_MAP
 from ..engines import ENGINES, TORCH
-from ..outputs import OUTPUTS, Options
+from ..outputs import DEFAULT_OUTPUTS, OUTPUTS, Options, split_names
 from ..ranges import EYES, EYES_LIMITS, RATIO
 from .output import count, seconds_text
 from .session import (
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from ..batch import Result, Summary, Tally
     from ..estimator import DepthEstimator
 
-DEFAULT_OUTPUTS = ("png16", "colour")
-
 
 def outputs_help(abouts: Mapping[str, str]) -> str:
     """Return the end of a command's help: what -f takes, and a line about each."""
@@ -50,11 +48,11 @@ def outputs_option(known: Sequence[str], default: str) -> Callable[[Function], F
     """Return the option that takes names of outputs, which may be separated by commas, as a tuple ``formats``."""
 
     def parse(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-        names = [name.strip().lower() for value in values for name in value.split(",")]
+        names = split_names(values)
         if unknown := [name for name in names if name not in known]:
             hint = f"{unknown[0]!r} is none of {', '.join(known)}; -o names the file or directory to write to"
             raise click.BadParameter(hint, ctx, parameter)
-        return tuple(dict.fromkeys(names))
+        return names
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         return [name for name in known if name.startswith(incomplete.lower())]

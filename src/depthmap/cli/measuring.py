@@ -18,23 +18,19 @@ if TYPE_CHECKING:
     from ..camera import Camera
     from ..depth import Depth
     from ..images import Photo
-    from ..known_points import KnownPoints
-
-_Points = tuple[tuple[float, float, float], ...]
+    from ..known_points import KnownPoints, Point
 
 
-def _points(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> _Points:
+def _points(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Point, ...]:
     """Read X,Y=METRES."""
-    points = []
-    for value in values:
-        place, _, metres = value.partition("=")
-        try:
-            x, y = map(float, place.split(","))
-            points.append((x, y, float(metres.removesuffix("m"))))
-        except ValueError:
-            hint = f"{value!r} is not X,Y=METRES, such as 320,240=1.5"
-            raise click.BadParameter(hint, ctx, parameter) from None
-    return tuple(points)
+    if not values:
+        return ()
+    from ..known_points import Point
+
+    try:
+        return tuple(map(Point.parse, values))
+    except UsageError as error:
+        raise click.BadParameter(error.what, ctx, parameter) from None
 
 
 _OPTIONS = (
@@ -80,7 +76,7 @@ def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def measured(
         *args: Any,
-        points: _Points,
+        points: tuple[Point, ...],
         far: float | None,
         file: Path | None,
         fov: float | None,
@@ -164,10 +160,10 @@ class Measures:
         return depth.metric()
 
 
-def _known(points: _Points, far: float | None) -> KnownPoints:
-    from ..known_points import KnownPoints, Point
+def _known(points: tuple[Point, ...], far: float | None) -> KnownPoints:
+    from ..known_points import KnownPoints
 
-    return KnownPoints(tuple(Point(*point) for point in points), far)
+    return KnownPoints(points, far)
 
 
 def _write(file: Path, known: KnownPoints) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..fetching import hide_login, is_url
-from ..outputs import OUTPUTS, Options
+from ..outputs import DEFAULT_OUTPUTS, OUTPUTS, Options
 from . import stdin
-from .estimating import DEFAULT_OUTPUTS, OUTPUTS_HELP, Choice, announce, closing, document, estimating
+from .estimating import OUTPUTS_HELP, Choice, announce, closing, document, estimating
 from .measuring import Measures, measuring
 from .session import Session, with_session
 

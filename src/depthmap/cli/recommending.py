@@ -134,7 +134,7 @@ def rows_of(
             cached[spec.slug],
             measured.get(spec.slug, spec.work * rate),
             spec.slug in measured,
-            needs := memory_of(spec),
+            needs := spec.memory,
             not machine.memory or needs < machine.memory,
         )
         for spec in specs
@@ -146,11 +146,6 @@ def _rate(specs: Sequence[ModelSpec], measured: dict[str, float]) -> float:
     known = [spec for spec in specs if spec.slug in measured and spec.work]
     most = max(known, key=lambda spec: spec.work, default=None)
     return measured[most.slug] / most.work if most else 0.0
-
-
-def memory_of(spec: ModelSpec) -> int:
-    """Return about how many bytes a model needs to run: its weights, and what it computes."""
-    return spec.parameters * 4 + 500_000_000
 
 
 def chosen(rows: Sequence[Row], within: float) -> Row:

@@ -14,8 +14,8 @@ import click
 
 from ..containers import is_container
 from ..fetching import is_remote
-from ..outputs import Options
-from .estimating import DEFAULT_OUTPUTS, Choice, announce, closing, document
+from ..outputs import DEFAULT_OUTPUTS, Options
+from .estimating import Choice, announce, closing, document
 from .output import count
 from .session import FAILED, SOME_FAILED, Session
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..fetching import hide_login
 from ..store import Digest, digest_file
 from ..store.commit import allow_owner, writing
 from ..store.digest import LEAF, expected_leaf, leaves_of
@@ -38,7 +39,7 @@ class Partial:
         self.size = size
         self.sha256 = sha256
         self.origins: dict[str, str] = {}
-        """ETag ("": none that is strong) by the URL that gave bytes."""
+        """ETag ("": none that is strong) by the URL that gave bytes, without its login."""
         self.resumed = 0
         """Bytes that were there when it was opened."""
         self.parts = 0
@@ -181,7 +182,8 @@ class Partial:
         self.forget([leaf for leaf in self._leaves if leaf not in leaves])
 
     def came_from(self, url: str, etag: str) -> None:
-        """Note that bytes come from ``url``."""
+        """Note that bytes come from ``url``, whose login is nothing to note."""
+        url = hide_login(url)
         with self._lock, writing(self.path):
             self.parts += 1
             if self.origins.get(url) != etag:

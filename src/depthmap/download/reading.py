@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from ..fetching import hide_login
 from .failures import lasting, passing, refused, translated
 from .hub import authorization
 from .ranges import parse_content_range, range_header, strong_etag
@@ -35,6 +36,14 @@ def traced(connected: Connected) -> Callable[[str, dict[str, Any]], None]:
             connected(found)
 
     return trace
+
+
+def parted(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return a URL without the login that it may carry, and the login: httpx logs the URLs that it asks."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, None
+    return hide_login(url), (unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def http_client(url: str, timeout: float) -> httpx.Client:
@@ -112,10 +121,11 @@ class Reader:
             headers["Range"] = range_header(start, end if end != self.size else None)
             if source.etag:
                 headers["If-Range"] = source.etag
+        url, login = parted(source.url)
         with (
             translated(source.url, self.timeout),
             self._http(source.url).stream(
-                "GET", source.url, headers=headers, extensions={"trace": traced(connected)}
+                "GET", url, headers=headers, auth=login, extensions={"trace": traced(connected)}
             ) as response,
         ):
             yield self._reply(response, source, start if partly else 0)

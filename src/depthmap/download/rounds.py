@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 
 from ..errors import AccessDenied, Cancelled, DepthmapError, DigestMismatch, DownloadError, NetworkTimeout
-from ..fetching import shown
+from ..fetching import hide_login, shown
 from ..store import Digest
 from .failures import REMEDY, PassingFailure, may_pass
 from .partial import Partial
@@ -102,7 +102,7 @@ class _Rounds:
         retries: int,
         cancel: Event | None,
     ) -> None:
-        self.sources = [Source(url, partial.origins.get(url, "")) for url in urls]
+        self.sources = [Source(url, partial.origins.get(hide_login(url), "")) for url in urls]
         self.partial = partial
         self.reader = Reader(partial.size, timeout)
         self.progress = progress

@@ -18,7 +18,7 @@ from ..errors import DownloadError
 from . import hub
 from .failures import may_pass, refused, timed_out, translated
 from .pauses import LONGEST, pause
-from .reading import PATIENCE, http_client, traced
+from .reading import PATIENCE, http_client, parted, traced
 
 if TYPE_CHECKING:
     import httpx
@@ -150,11 +150,12 @@ def _answer(client: httpx.Client, method: str, url: str, timeout: float) -> Iter
     timer.start()
     headers = {"Accept-Encoding": "identity", **hub.authorization(url)}
     extensions: dict[str, Any] = {"trace": traced(sockets.append)}
+    plain, login = parted(url)
     try:
         with (
             translated(url, timeout),
             client.stream(
-                method, url, headers=headers, extensions=extensions, follow_redirects=False
+                method, plain, headers=headers, auth=login, extensions=extensions, follow_redirects=False
             ) as response,
         ):
             yield response

@@ -5,7 +5,7 @@ Nothing here loads NumPy or Pillow before something is written, so that commands
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..depth import Depth
 
 __all__ = [
+    "DEFAULT_OUTPUTS",
     "OUTPUTS",
     "Output",
     "Options",
@@ -50,6 +51,7 @@ __all__ = [
     "Stereo",
     "require",
     "save",
+    "split_names",
 ]
 
 OUTPUTS: dict[str, Output] = {
@@ -72,6 +74,16 @@ OUTPUTS: dict[str, Output] = {
     )
 }
 """Every output by its name; where several share a file name's ending, the first is meant by it."""
+
+
+DEFAULT_OUTPUTS = ("png16", "colour")
+"""What is written of a picture where nobody names an output."""
+
+
+def split_names(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a person gave, each once: repeated, separated by commas, in upper or lower case."""
+    names = (name.strip().lower() for value in values for name in value.split(","))
+    return tuple(dict.fromkeys(names))
 
 
 def require(name: str) -> Output:

@@ -21,6 +21,7 @@ class Anaglyph(Output):
 
     name = "anaglyph"
     suffix = "_anaglyph.png"
+    media_type = "image/png"
     about = "8-bit RGB PNG for red-cyan glasses"
     needs_picture = True
 

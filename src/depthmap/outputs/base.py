@@ -29,6 +29,8 @@ class Output(ABC):
     """What users call it."""
     suffix: ClassVar[str]
     """What is appended to a picture's stem to name the file."""
+    media_type: ClassVar[str]
+    """What HTTP calls the format."""
     about: ClassVar[str]
     """One line for listings."""
     needs_picture: ClassVar[bool] = False

@@ -17,6 +17,7 @@ class Colour(Output):
 
     name = "colour"
     suffix = "_colour.png"
+    media_type = "image/png"
     about = "8-bit colour PNG for the eye, near = bright"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

@@ -26,6 +26,7 @@ class Exr(Output):
     needs = OPENEXR
     name = "exr"
     suffix = "_depth.exr"
+    media_type = "image/x-exr"
     about = "float32 OpenEXR, the values as they are"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

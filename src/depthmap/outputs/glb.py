@@ -34,6 +34,7 @@ class Glb(Output):
     needs = _TRIMESH
     name = "glb"
     suffix = "_mesh.glb"
+    media_type = "model/gltf-binary"
     about = "textured mesh (glTF), for Blender, browsers and phones"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

@@ -25,6 +25,7 @@ class Normal(Output):
 
     name = "normal"
     suffix = "_normal.png"
+    media_type = "image/png"
     about = "normal map, 8-bit RGB PNG, OpenGL convention"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

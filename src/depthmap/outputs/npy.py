@@ -16,6 +16,7 @@ class Npy(Output):
 
     name = "npy"
     suffix = "_depth.npy"
+    media_type = "application/x-npy"
     has_sidecar = True
     about = "float32 NumPy array, the values as they are"
 

@@ -26,6 +26,7 @@ class Npz(Output):
 
     name = "npz"
     suffix = "_depth.npz"
+    media_type = "application/x-npz"
     about = "NumPy archive of the values, the picture and what they mean"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

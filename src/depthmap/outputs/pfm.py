@@ -20,6 +20,7 @@ class Pfm(Output):
 
     name = "pfm"
     suffix = "_depth.pfm"
+    media_type = "image/x-portable-floatmap"
     has_sidecar = True
     about = "float32 portable float map, the values as they are"
 

@@ -28,6 +28,7 @@ class Ply(Output):
     needs = _TRIMESH
     name = "ply"
     suffix = "_points.ply"
+    media_type = "application/ply"
     about = "coloured points in space, binary PLY"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

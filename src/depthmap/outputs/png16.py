@@ -22,6 +22,7 @@ class Png16(Output):
 
     name = "png16"
     suffix = "_depth.png"
+    media_type = "image/png"
     about = "16-bit grey PNG, near = bright, with the value range inside"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:

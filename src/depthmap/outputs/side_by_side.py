@@ -17,6 +17,7 @@ class SideBySide(Output):
 
     name = "side-by-side"
     suffix = "_side.png"
+    media_type = "image/png"
     about = "8-bit RGB PNG: the picture on the left, its depth on the right"
     needs_picture = True
 

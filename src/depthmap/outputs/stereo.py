@@ -17,6 +17,7 @@ class Stereo(Output):
 
     name = "stereo"
     suffix = "_stereo.png"
+    media_type = "image/png"
     about = "stereo pair, 8-bit RGB PNG: left view | right view"
     needs_picture = True
 

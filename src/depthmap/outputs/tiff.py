@@ -23,6 +23,7 @@ class Tiff(Output):
 
     name = "tiff"
     suffix = "_depth.tiff"
+    media_type = "image/tiff"
     about = "float32 TIFF, the values as they are"
 
     def encode(self, stream: IO[bytes], depth: Depth, options: Options) -> None:
@@ -38,6 +39,7 @@ class Rgbd(Output):
 
     name = "rgbd"
     suffix = "_rgbd.tiff"
+    media_type = "image/tiff"
     about = "depth in the photo: TIFF of two pages, the second float32"
     needs_picture = True
 

@@ -228,11 +228,14 @@ def remove(path: Path) -> bool:
     return True
 
 
-def write_bytes(target: Path, data: bytes, staging: Path) -> None:
-    """Write a small file whole or not at all."""
+def write_bytes(target: Path, data: bytes, staging: Path, *, durable: bool = True) -> None:
+    """Write a small file whole or not at all; one that is not ``durable`` may be lost when the power fails."""
     with staged(staging, target.name) as temporary:
         temporary.write_bytes(data)
-        publish(temporary, target)
+        if durable:
+            publish(temporary, target)
+        else:
+            os.replace(temporary, target)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -12,6 +12,8 @@ from . import names
 from .commit import ensure_directory, forsaken, is_file, publish, remove, staged, writing
 
 PARTIAL, LOCKS, ASIDE, USED, NETWORKS = ".partial", ".locks", ".damaged", ".used", ".networks"
+DOWNLOADS = ".downloads"
+"""What servers know of the downloads that they were asked for; see `depthmap.web.jobs`."""
 RESUMABLE = ".part"
 """What a download adds to the name of the file that it will be; such a file is kept when it is interrupted."""
 

@@ -15,6 +15,25 @@ _POLL = 0.25
 _MODE = 0o666
 
 
+def claim(path: Path) -> Callable[[], None] | None:
+    """Take the lock at ``path`` if nobody has it; return what lets it go, from whatever thread, or None.
+
+    Raises
+    ------
+    CacheNotWritable
+        When the lock's file cannot be made.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path, mode=_MODE, thread_local=False)
+    try:
+        with writing(path.parent):
+            lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return None
+    return lock.release
+
+
 @contextmanager
 def held(path: Path, timeout: float, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the lock at ``path``; a thread that holds it may take it again.

@@ -14,7 +14,7 @@ from ..errors import CacheBusy, ExportError, UsageError
 
 # Not in a name on some system: control characters, lone surrogates, and what Windows takes for a drive, a stream,
 # a separator or a wildcard.
-_NOT_PORTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff<>:"|?*\\]')
+NOT_PORTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff<>:"|?*\\]')
 
 
 class ExportRefused(UsageError):
@@ -100,7 +100,7 @@ class ExportDirectory:
 
     def _resolved(self, export_path: str) -> tuple[Path, Path]:
         path = Path(export_path)
-        if not path.name or any(_NOT_PORTABLE.search(part) for part in path.relative_to(path.anchor).parts):
+        if not path.name or any(NOT_PORTABLE.search(part) for part in path.relative_to(path.anchor).parts):
             raise UsageError(
                 "export_path is not a path that works on every system",
                 "",

@@ -10,10 +10,15 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from .. import errors
 from .exports import ExportRefused
+from .jobs import UnknownDownload
+from .limits import TooLong
+from .queue import QueueFull
+from .uploads import NotAPicture
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -29,11 +34,13 @@ STATUS: dict[type[Exception], int] = {
     errors.DepthmapError: 500,
     errors.UsageError: 400,
     ExportRefused: 403,
+    UnknownDownload: 404,
     errors.UnknownModel: 404,
     errors.ModelUnavailable: 409,
     errors.LicenceNotAccepted: 403,
     errors.CacheError: 500,
     errors.InsufficientDiskSpace: 507,
+    errors.BudgetExceeded: 507,
     errors.CacheBusy: 503,
     errors.FileError: 500,
     errors.UnsafeFile: 422,
@@ -42,12 +49,21 @@ STATUS: dict[type[Exception], int] = {
     errors.DownloadError: 502,
     errors.NetworkTimeout: 504,
     errors.ImageError: 422,
+    NotAPicture: 415,
+    errors.MissingExtra: 501,
+    QueueFull: 503,
 }
 """The status of each error; one that is not here has that of its nearest base."""
-_RETRY_AFTER = {503: {"Retry-After": "5"}}  # seconds
+_RETRY_AFTER = 5  # seconds, where nobody knows better
+_GONE = 499  # nobody reads it; access logs call it so since nginx
 
 REFUSALS: dict[int, tuple[str, str, str]] = {
     400: ("UsageError", "The body is not JSON", """Send JSON, as in curl -d '{"confirm": true}'."""),
+    401: (
+        "TokenNeeded",
+        "The server answers only to who has its token",
+        "Open the link that it printed when it started, or send the header 'Authorization: Bearer TOKEN'.",
+    ),
     403: (
         "CrossSiteRequest",
         "A page of another site made this request",
@@ -55,12 +71,22 @@ REFUSALS: dict[int, tuple[str, str, str]] = {
     ),
     404: ("NotFound", "There is nothing at this address", "GET / lists the routes."),
     405: ("MethodNotAllowed", "This address does not accept this method", "GET / lists the routes."),
+    406: (
+        "NotAcceptable",
+        "The server has nothing of the kinds in the Accept header",
+        "Name the outputs instead, as in ?outputs=png16; GET /api/outputs lists them.",
+    ),
     408: (
         "RequestTimeout",
-        "The body did not arrive in time",
+        "The body did not arrive in time, or too slowly",
         "Send it again, or raise DEPTHMAP_TIMEOUT.",
     ),
-    413: ("BodyTooLarge", "The body is too long", "Send at most 1 MiB."),
+    413: ("BodyTooLarge", "The body is too long", "Send less."),
+    415: (
+        "UnsupportedMediaType",
+        "The body is of a kind that is not taken here",
+        "Send a form as curl -F image=@photo.jpg does, or the picture as the body.",
+    ),
     421: (
         "HostRefused",
         "The server does not answer to the name in the Host header",
@@ -109,9 +135,12 @@ def success(**fields: Any) -> Json:
     return Json({"success": True, **fields})
 
 
-def refusal(status: int, detail: str = "", headers: Mapping[str, str] | None = None) -> Json:
+def refusal(
+    status: int, detail: str = "", headers: Mapping[str, str] | None = None, *, remedy: str = ""
+) -> Json:
     """Return the reply to a request that was refused with an HTTP status."""
-    name, message, remedy = REFUSALS.get(status, ("HttpError", detail, "GET / lists the routes."))
+    name, message, usual = REFUSALS.get(status, ("HttpError", detail, "GET / lists the routes."))
+    remedy = remedy or usual
     fields = {
         "success": False,
         "error": name,
@@ -127,13 +156,25 @@ def status_of(error: errors.DepthmapError) -> int:
     return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
 
 
+def failure(error: errors.DepthmapError, status: int = 0) -> Json:
+    """Return the reply to a request that failed, by default with the status of its error."""
+    status = status or status_of(error)
+    seconds = error.seconds if isinstance(error, QueueFull) else _RETRY_AFTER
+    headers = {"Retry-After": str(seconds)} if status == 503 else None
+    return Json({"success": False, **error.as_dict()}, status, headers)
+
+
 async def _depthmap_error(request: Request, error: Any) -> Json:
-    status = status_of(error)
-    return Json({"success": False, **error.as_dict()}, status, _RETRY_AFTER.get(status))
+    return failure(error)
 
 
 async def _http_error(request: Request, error: Any) -> Json:
-    return refusal(error.status_code, str(error.detail), error.headers)
+    remedy = error.detail if isinstance(error, TooLong) else ""
+    return refusal(error.status_code, str(error.detail), error.headers, remedy=remedy)
+
+
+async def _gone(request: Request, error: Any) -> Response:
+    return Response(status_code=_GONE)
 
 
 async def _invalid(request: Request, error: Any) -> Json:
@@ -154,5 +195,6 @@ HANDLERS: dict[Any, Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     errors.DepthmapError: _depthmap_error,
     HTTPException: _http_error,
     RequestValidationError: _invalid,
+    ClientDisconnect: _gone,
     Exception: _internal_error,
 }

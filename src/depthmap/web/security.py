@@ -1,6 +1,7 @@
 """Guards in front of the routes, in plain ASGI so that replies can stream through them.
 
-The API has no password: who reaches it is this machine's user, or a page in this user's browser. A page of another
+On the loopback the API has no password: who reaches it is this machine's user, or a page in this user's browser. (For
+other machines there is `tokens`.) A page of another
 site must neither act nor read: it cannot read since there are no CORS headers, it cannot act since its Origin is
 refused, and it cannot pass for our own page under a name of its own (DNS rebinding) since that Host is refused.
 """
@@ -15,11 +16,14 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .limits import Limits, TooLong
 from .replies import HEADERS, refusal
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _READING = {"GET", "HEAD", "OPTIONS"}
+_RATE = 1024
+"""Bytes a second that a body has to have at least."""
 
 
 class SecurityHeaders:
@@ -58,7 +62,7 @@ class Guard:
         await (refusal(status) if status else self.app)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> int:
-        host = _only(scope, b"host").lower()
+        host = only(scope, b"host").lower()
         match = _HOST.fullmatch(host)
         if not match or not (match[1] in self.hosts or _is_own_address(match[1], scope)):
             return 421
@@ -80,7 +84,7 @@ def _values(scope: Scope, header: bytes) -> list[str]:
     return [value.decode("latin-1").strip() for name, value in scope["headers"] if name.lower() == header]
 
 
-def _only(scope: Scope, header: bytes) -> str:
+def only(scope: Scope, header: bytes) -> str:
     """Return the header's value; nothing when it is missing or given twice."""
     values = _values(scope, header)
     return values[0] if len(values) == 1 else ""
@@ -104,11 +108,11 @@ def _is_cross_site(scope: Scope, host: str) -> bool:
 
 
 class BodyLimit:
-    """Refuses bodies that are too long (413), counted as they arrive, or that stop arriving (408)."""
+    """Refuses bodies that are too long (413), counted as they arrive, or that hardly arrive (408)."""
 
-    def __init__(self, app: ASGIApp, nbytes: int, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, seconds: float) -> None:
         self.app = app
-        self.nbytes = nbytes
+        self.limits = limits
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,29 +120,47 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = _only(scope, b"content-length")
-        if declared.isdecimal() and int(declared) > self.nbytes:
-            await refusal(413)(scope, receive, send)
+        limit = self.limits.of(scope["path"])
+        declared = only(scope, b"content-length")
+        if declared.isdecimal() and int(declared) > limit:
+            await refusal(413, remedy=TooLong(limit).detail)(scope, receive, send)
             return
-        await self.app(scope, self._counted(receive), send)
+        await self.app(scope, _Counted(receive, limit, self.seconds), send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        """Return ``receive`` with the limits; what it raises is answered by the replies' handlers."""
-        total, more = 0, True
 
-        async def next_part() -> Message:
-            nonlocal total, more
-            if not more:  # after the body one waits here, without limit, for the client to go away
-                return await receive()
-            try:
-                with anyio.fail_after(self.seconds):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, headers={"Connection": "close"}) from None
-            total += len(message.get("body", b""))
-            more = message["type"] == "http.request" and message.get("more_body", False)
-            if total > self.nbytes:
-                raise HTTPException(413)
-            return message
+class _Counted:
+    """A request's ``receive`` with the limits; what it raises is answered by the replies' handlers.
 
-        return next_part
+    ``patience`` is how long it still waits for the next `_RATE` bytes for each second.
+    """
+
+    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+        self.receive = receive
+        self.limit = limit
+        self.seconds = self.patience = seconds
+        self.total = self.before = 0
+        self.more = True
+
+    async def __call__(self) -> Message:
+        """Return the next part of the body."""
+        if not self.more:  # after the body one waits here, without limit, for the client to go away
+            return await self.receive()
+        message = await self._in_time()
+        self.total += len(message.get("body", b""))
+        self.more = message["type"] == "http.request" and message.get("more_body", False)
+        if self.total > self.limit:
+            raise TooLong(self.limit)
+        return message
+
+    async def _in_time(self) -> Message:
+        while True:
+            start = anyio.current_time()
+            with anyio.move_on_after(self.patience):
+                message = await self.receive()
+                self.patience -= (
+                    anyio.current_time() - start
+                )  # of waiting, not of what is done with the parts
+                return message
+            if self.total - self.before < _RATE * self.seconds:
+                raise HTTPException(408, headers={"Connection": "close"})
+            self.patience, self.before = self.seconds, self.total

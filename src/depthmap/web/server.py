@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 
 from ..errors import UsageError
+from .binding import link
+from .tokens import HideTokens
 
 log = logging.getLogger("uvicorn.error")
 _LAST_SECONDS = 10
@@ -28,18 +30,24 @@ _REASONS = {
 
 def configure(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     """Return uvicorn's configuration: everything it says goes to stderr."""
-    log: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
-    log["handlers"]["access"]["stream"] = "ext://sys.stderr"
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        log_config=log,
+        log_config=log_config(),
         ws="none",
         proxy_headers=False,  # nothing here depends on who a client says it is
         server_header=False,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
+
+
+def log_config() -> dict[str, Any]:
+    """Return what `logging.config` takes."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"] |= {"stream": "ext://sys.stderr", "filters": ["hide_tokens"]}
+    config["filters"] = {"hide_tokens": {"()": HideTokens}}
+    return config
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -90,11 +98,29 @@ def _refused(error: Exception, host: str, port: int) -> UsageError:
     )
 
 
-def run(app: FastAPI, host: str, port: int) -> None:
-    """Serve until told to stop; `depthmap.web.serve` describes it."""
+class Server(uvicorn.Server):
+    """uvicorn, which tells what stays open for ever when it begins to stop."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; streams of events end, and are not waited for."""
+        self.config.app.state.downloads.stopped.set()  # type: ignore[union-attr]  # it is our FastAPI
+        await super().shutdown(sockets)
+
+
+def run(app: FastAPI, host: str, port: int, token: str = "", *, made: bool = False) -> None:
+    """Serve until told to stop; `depthmap.web.serve` describes it. A ``token`` that was made just now is shown."""
     sockets = listen(host, port)
-    server = uvicorn.Server(configure(app, host, port))
-    shown = f"[{host}]" if ":" in host else host
-    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, sockets[0].getsockname()[1])
+    server = Server(configure(app, host, port))
+    say_where(host, sockets[0].getsockname()[1], token, made=made)
     with suppress(KeyboardInterrupt):
         server.run(sockets=sockets)
+
+
+def say_where(host: str, port: int, token: str, *, made: bool) -> None:
+    """Log the address, and how to get in where a token is asked for; one that was made just now is shown."""
+    shown = f"[{host}]" if ":" in host else host
+    log.info("depthmap answers on http://%s:%d (Ctrl-C stops it)", shown, port)
+    if made:
+        log.info("It asks for a token. This link has it: %s", link(host, port, token))
+    elif token:
+        log.info("It asks for the token that you gave it.")

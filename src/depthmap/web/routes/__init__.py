@@ -1,0 +1,8 @@
+"""The routes, a module for each noun."""
+
+from __future__ import annotations
+
+from . import cache, downloads, index, models, transfers
+
+ROUTERS = (index.router, cache.router, models.router, transfers.router, downloads.router)
+"""In the order in which they are tried: the cache's own routes come before those that name a model."""
