@@ -32,6 +32,14 @@ def test_importing_the_module_loads_no_framework() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_an_application_is_made_without_numpy_or_an_engine(tmp_path: Path) -> None:
+    """So the port is open soon; what predicts is loaded behind it."""
+    heavy = "{'numpy', 'PIL', 'h5py', 'torch', 'onnxruntime', 'openvino'}"
+    code = "import sys; from depthmap.web import create_app; create_app()"
+    done = python(f"{code}; print(sorted({heavy} & set(sys.modules)))", DEPTHMAP_CACHE_DIR=str(tmp_path))
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 @contextmanager
 def serving(options: str = "", **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run ``serve`` in a process of its own; give it and its URL, which its log says."""
