@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SIZE = (640, 480)
 """Of the picture that models are tried with, in pixels."""
+_USUAL = 518
+"""Up to this input size in pixels a network computes with about half a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,8 @@ def _rate(specs: Sequence[ModelSpec], measured: dict[str, float]) -> float:
 
 
 def memory_of(spec: ModelSpec) -> int:
-    """Return about how many bytes a model needs to run: its weights, and what it computes."""
-    return spec.parameters * 4 + 500_000_000
+    """Return about how many bytes a model needs to run: its weights, and what it computes of so many pixels."""
+    return spec.parameters * 4 + round(500_000_000 * max(1.0, (spec.input_size / _USUAL) ** 2))
 
 
 def chosen(rows: Sequence[Row], within: float) -> Row:
