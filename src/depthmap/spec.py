@@ -18,6 +18,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's pictures."""
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """As such, what brings pictures to the range from -1 to 1."""
+_USUAL = 518
+"""Up to this input size in pixels a network computes with about half a gigabyte."""
 _LATER = ("group", "short", "terms", "accuracy", "accuracy_source", "work")
 """Fields for catalogues alone, which files of earlier versions have not."""
 _TEXTS = ("name", "network", "path", "sha256", "licence", "group", "terms", "accuracy", "accuracy_source")
@@ -84,8 +86,8 @@ class ModelSpec:
 
     @property
     def memory(self) -> int:
-        """About how many bytes it needs to run: its weights, and what it computes."""
-        return self.parameters * 4 + 500_000_000
+        """About how many bytes it needs to run: its weights, and what it computes of so many pixels."""
+        return self.parameters * 4 + round(500_000_000 * max(1.0, (self.input_size / _USUAL) ** 2))
 
     @property
     def family(self) -> Family:

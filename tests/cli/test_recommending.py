@@ -74,6 +74,14 @@ def test_what_does_not_fit_into_memory_is_not_chosen() -> None:
     assert all(row.fits for row in rows(Machine(4, 0, "")))  # a system that does not tell
 
 
+def test_a_network_that_sees_many_pixels_needs_memory_for_them() -> None:
+    machine = Machine(4, 6 * 10**9, "")
+    fits = {row.spec.name: row.fits for row in rows(machine)}
+    assert fits["MoGe2_Large"]
+    assert CATALOG["depthpro"].parameters * 4 < machine.memory
+    assert not fits["DepthPro"]
+
+
 def test_estimates_go_by_the_largest_model_that_was_measured() -> None:
     found = {row.spec.name: row for row in rows(depthmap_tiny=1.0, dpt_large=10.0)}
     assert found["DPT_Large"].seconds == 10.0
