@@ -70,7 +70,7 @@ def workplace(tmp_path: Path, stocked: Path, tiny_checkpoint: Path, monkeypatch:
     (folder / "photos").mkdir(parents=True)
     shutil.copy(PHOTO, folder / "photo.jpg")
     shutil.copy(PHOTO, folder / "photos" / "one.jpg")
-    write_film(folder / "film.mp4", frames=24)
+    write_film(folder / "film.mp4", frames=12)
     shutil.copy(tiny_checkpoint, folder / "finetuned.pt")
     shutil.copytree(stocked / "cache", tmp_path / "cache")
     for variable, place in places(stocked).items():
