@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),
 ]
-PICTURES = 40
+PICTURES = 24
 
 
 @pytest.fixture(scope="module")

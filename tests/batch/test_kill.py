@@ -14,12 +14,28 @@ from PIL import Image
 
 from support import PHOTO
 
-PICTURES = 120
+PICTURES = 40
 
 
 def command(tmp_path: Path, out: str, *more: str) -> list[str]:
     start = [sys.executable, "-m", "depthmap", "batch", str(tmp_path / "photos"), "-o", str(tmp_path / out)]
-    return [*start, "--resume", "--jsonl", "-q", "-m", "depthmap_tiny", "-f", "png16", "-f", "npz", *more]
+    return [
+        *start,
+        "--resume",
+        "--jsonl",
+        "-q",
+        "-m",
+        "depthmap_tiny",
+        "-f",
+        "png16",
+        "-f",
+        "npz",
+        "--size",
+        "64",
+        "--engine",
+        "onnxruntime",
+        *more,
+    ]
 
 
 def files(folder: Path) -> dict[str, bytes]:

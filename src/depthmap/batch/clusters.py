@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -36,7 +37,8 @@ _WINDOW = 4
 """Tasks that an actor has at a time: one in the network, the others being read or written, or on their way."""
 _TRIES = 3
 """Actors that may die of a task, or beside it, before it is given up."""
-_TICK = 0.2  # seconds after which new tasks are looked for, and new cores of the cluster
+_TICK = 0.2  # seconds after which new tasks are looked for
+_LOOK = 1.0  # seconds after which the cores of the cluster are counted again
 
 
 class _Actor:
@@ -46,6 +48,9 @@ class _Actor:
         self.estimator = start.estimator()
         self.work = start.work
         self.network = threading.Lock()
+
+    def ready(self) -> None:
+        """Return once the model is loaded."""
 
     def do(self, task: Task) -> tuple[Result, bytes]:
         read, sha256 = read_task(task, self.work)
@@ -101,41 +106,49 @@ class _Pool:
         self.actors: dict[Any, int] = {}
         """How many tasks each has."""
         self.pending: dict[Any, tuple[Any, Task]] = {}
+        self.starting: dict[Any, Any] = {}
+        """Actors that load the model, by what says that they have. They get no tasks: their node may go before."""
         self.again: list[Task] = []
+        self.fed = self.begun = False
+        self.next_look = 0.0
         self.tries: Counter[int] = Counter()
         self.queue: Queue[Task | Done | BaseException | None] = Queue(maxsize=64)
         self.stopped = threading.Event()
 
     def results(self, tasks: Iterable[Task | Done]) -> Iterator[Done]:
         threading.Thread(target=self._feed, args=(tasks,), name="depthmap-feed", daemon=True).start()
-        fed = False
         while True:
             self._grow()
-            while not fed and (room := self._roomy()):
-                try:
-                    task = (
-                        self.again.pop()
-                        if self.again
-                        else self.queue.get(timeout=0 if self.pending else _TICK)
-                    )
-                except Empty:
-                    break
-                if task is None:
-                    fed = True
-                elif isinstance(task, BaseException):
-                    raise task
-                elif isinstance(task, Done):
-                    yield task
-                else:
-                    self._hand(room, task)
-            while self.again and (room := self._roomy()):
-                self._hand(room, self.again.pop())
-            if self.pending:
-                ready, _ = self.ray.wait(list(self.pending), timeout=_TICK)
-                for reference in ready:
-                    yield from self._receive(reference)
-            elif fed and not self.again:
+            yield from self._hand_out()
+            references = [*self.pending, *self.starting]
+            if self.fed and not self.again and not self.pending:
                 return
+            ready = self.ray.wait(references, timeout=_TICK)[0] if references else time.sleep(_TICK)
+            for reference in ready or ():
+                if reference in self.starting:
+                    self._begin(reference)
+                else:
+                    yield from self._receive(reference)
+
+    def _hand_out(self) -> Iterator[Done]:
+        """Give tasks to whoever has room, as far as there are some; what is done already passes through."""
+        while room := self._roomy():
+            if self.again:
+                self._hand(room, self.again.pop())
+                continue
+            try:
+                task = None if self.fed else self.queue.get_nowait()
+            except Empty:
+                return
+            if task is None:
+                self.fed = True
+                return
+            if isinstance(task, BaseException):
+                raise task
+            if isinstance(task, Done):
+                yield task
+            else:
+                self._hand(room, task)
 
     def _feed(self, tasks: Iterable[Task | Done]) -> None:
         last: BaseException | None = None
@@ -149,9 +162,29 @@ class _Pool:
         self.queue.put(last)
 
     def _grow(self) -> None:
-        """Have an actor for each core of the cluster."""
-        for _ in range(int(self.ray.cluster_resources().get("CPU", 1)) - len(self.actors)):
-            self.actors[self.kind.remote(self.start)] = 0
+        """Have an actor for each core of the cluster. One that waits for a core that has gone is given up."""
+        if time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + _LOOK
+        missing = int(self.ray.cluster_resources().get("CPU", 1)) - len(self.actors) - len(self.starting)
+        for _ in range(missing):
+            actor = self.kind.remote(self.start)
+            self.starting[actor.ready.remote()] = actor
+        for reference in list(self.starting)[missing:] if missing < 0 else ():
+            self.ray.kill(self.starting.pop(reference))
+
+    def _begin(self, reference: Any) -> None:
+        """Take an actor that has loaded the model, or see why it has not."""
+        actor = self.starting.pop(reference)
+        try:
+            self.ray.get(reference)
+            self.actors[actor] = 0
+            self.begun = True
+        except self.ray.exceptions.RayError as error:
+            if not self.begun:
+                what = f"No actor can begin: {str(error).strip().splitlines()[-1]}"
+                remedy = "Install depthmap on each node, and see that its cache can be written."
+                raise DepthmapError(what, remedy=remedy) from error
 
     def _roomy(self) -> Any:
         actor = min(self.actors, key=lambda actor: self.actors[actor], default=None)
@@ -190,7 +223,7 @@ class _Pool:
         with suppress(Empty):
             while True:
                 self.queue.get_nowait()
-        for actor in self.actors:
+        for actor in (*self.actors, *self.starting.values()):
             self.ray.kill(actor)
 
 
