@@ -209,7 +209,7 @@ function row(model: Model): HTMLLIElement {
       iconButton("more", `More about ${model.name}`, toggle, { "aria-expanded": String(open) }),
     ),
   );
-  const item = make("li", { class: "model", "data-slug": model.slug }, line);
+  const item = make("li", { class: "model", "data-slug": model.slug, "data-status": model.status }, line);
   if (job && job.state !== "done") item.append(jobLine(job));
   if (open) item.append(more(model));
   return item;

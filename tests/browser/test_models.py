@@ -14,6 +14,7 @@ from .visits import Visit
 
 Visiting = Callable[..., Visit]
 SMALL = "[data-slug=small]"
+HERE = f"{SMALL}[data-status=cached]"
 BAR = f"{SMALL} [role=progressbar]"
 
 
@@ -41,8 +42,9 @@ def test_a_download_shows_progress_pauses_goes_on_and_then_predicts_without_a_re
 
     one.page.click("[aria-label='Resume the download of Small']")
     one.page.wait_for_selector(f"{SMALL} [data-state=running]")
-    one.page.wait_for_selector("[aria-label='Use Small']")
-    one.page.click("[aria-label='Use Small']")
+    one.page.wait_for_selector(HERE)
+    one.page.click("[data-page=depth]")
+    one.page.select_option("#model", "Small")
     one.give(PHOTO)
     one.until("document.querySelector('#facts').textContent.includes('Small')")
 
@@ -61,7 +63,7 @@ def test_a_model_is_verified_pinned_exported_and_deleted(
 ) -> None:
     one = visit(own_server, "/#models")
     _begin(one)
-    one.page.wait_for_selector("[aria-label='Use Small']")
+    one.page.wait_for_selector(HERE)
     one.page.click("[aria-label='More about Small']")
     one.page.click(f"{SMALL} >> text=Verify")
     one.page.wait_for_selector("text=Every byte of Small is as it should be.")
@@ -73,7 +75,7 @@ def test_a_model_is_verified_pinned_exported_and_deleted(
 
     one.page.click(f"{SMALL} >> button:has-text('Delete')")
     one.page.click("dialog >> text=Cancel")
-    assert one.page.is_visible("[aria-label='Use Small']")
+    assert one.page.is_visible(HERE)
     one.page.click(f"{SMALL} >> button:has-text('Delete')")
     one.page.click("dialog .danger")
     one.page.wait_for_selector("[aria-label='Download Small']")
@@ -88,7 +90,7 @@ def test_a_licence_is_to_be_accepted_before_a_download(visit: Visiting, own_serv
     assert own_server.client.get("/api/downloads").json()["downloads"] == []
     one.page.click("[aria-label='Download Closed']")
     one.page.click("dialog >> text=Accept and download")
-    one.page.wait_for_selector("[aria-label='Use Closed']")
+    one.page.wait_for_selector("[data-slug=closed][data-status=cached]")
 
 
 def test_a_file_of_weights_is_imported_by_dropping_it(
@@ -98,7 +100,7 @@ def test_a_file_of_weights_is_imported_by_dropping_it(
     one.page.set_input_files("#model-file", {
         "name": "my model.pt", "mimeType": "application/octet-stream", "buffer": tiny_checkpoint.read_bytes(),
     })  # fmt: skip
-    one.page.wait_for_selector("[data-slug=my_model] [aria-label='Use my_model']")
+    one.page.wait_for_selector("[data-slug=my_model][data-status=cached]")
 
 
 def test_what_is_no_file_of_weights_is_refused_in_the_servers_words(

@@ -70,7 +70,7 @@ def test_screens(
     shoot("3d")
     one.page.click("[data-page=models]")
     one.page.click("[aria-label='Download Small']")
-    one.page.wait_for_selector("[aria-label='Use Small']")
+    one.page.wait_for_selector("[data-slug=small][data-status=cached]")
     one.page.click("[aria-label='More about Small']")
     one.page.click("[aria-label='Download Closed']")
     one.page.click("dialog .primary")

@@ -51,7 +51,8 @@ class Visit:
         self.page.on("console", lambda message: self._heard(message, refusals))
         self.page.on("request", lambda request: self._asked(request.url))
         self.page.goto(server.url + address)
-        self.page.wait_for_selector("#samples img, #groups .model")
+        for listed in ("#samples img", "#groups .model"):
+            self.page.wait_for_selector(listed, state="attached")
 
     def _heard(self, message: Any, refusals: bool) -> None:
         refused = message.text.startswith("Failed to load resource: the server responded with a status of 4")
