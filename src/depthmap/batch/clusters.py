@@ -123,8 +123,10 @@ class _Pool:
             references = [*self.pending, *self.starting]
             if self.fed and not self.again and not self.pending:
                 return
-            ready = self.ray.wait(references, timeout=_TICK)[0] if references else time.sleep(_TICK)
-            for reference in ready or ():
+            if not references:
+                time.sleep(_TICK)
+                continue
+            for reference in self.ray.wait(references, timeout=_TICK)[0]:
                 if reference in self.starting:
                     self._begin(reference)
                 else:
