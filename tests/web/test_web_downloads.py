@@ -19,7 +19,7 @@ import pytest
 
 from depthmap.cache import ModelCache
 from depthmap.settings import Settings
-from faults.servers import HostileServer, answers, slow, stalled
+from faults.servers import HostileServer, answers, slow, stalled, truncated
 from support import PHOTO, sha256
 
 from .conftest import WebServer, is_failure, serving
@@ -159,6 +159,16 @@ def test_a_cancelled_download_leaves_nothing_and_is_forgotten_when_that_is_asked
     assert is_failure(server.client.get(f"{API}/{job['id']}"), 404, "UnknownDownload")
     source.faults = ()
     assert ended(server.client, begun(server.client))["state"] == "done"
+
+
+def test_a_failed_download_that_is_forgotten_leaves_nothing(server: WebServer, source: HostileServer) -> None:
+    source.faults = (truncated(3 * MIB),)
+    job = ended(server.client, begun(server.client))
+    assert job["state"] == "failed"
+    assert partial(server.cache_dir) != [], "it could have been resumed"
+    assert server.client.delete(f"{API}/{job['id']}").json()["download"] == job
+    assert partial(server.cache_dir) == []
+    assert server.client.get(API).json()["downloads"] == []
 
 
 def test_a_paused_download_can_be_cancelled(server: WebServer, source: HostileServer) -> None:
