@@ -77,6 +77,11 @@ def quiet(source: HostileServer) -> int:
     return before
 
 
+def wholes(source: HostileServer) -> int:
+    """Return how often a source was asked for all of the file; a download may ask for further parts of it beside."""
+    return sum(not request.range for request in source.gets())
+
+
 def test_a_download_goes_on_by_itself_and_its_model_is_ready_without_a_restart(
     server: WebServer, tiny_checkpoint: Path
 ) -> None:
@@ -361,14 +366,40 @@ def test_two_servers_of_a_cache_have_the_same_downloads(
     assert begun(two)["id"] == job["id"]
     assert two.post(f"{API}/{job['id']}/pause").json()["download"]["state"] == "paused"
     assert shown(one, job)["state"] == "paused"
-    assert len(source.gets()) == 1, "one server runs it"
+    assert wholes(source) == 1, "one server runs it"
+    before = len(source.gets())
     assert one.post(f"{API}/{job['id']}/resume").status_code == 200
-    while len(source.gets()) < 2:
+    while len(source.gets()) == before:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     source.faults = ()
     assert ended(two, job)["state"] == "done", "the server that is left takes it up"
+
+
+@pytest.mark.slow
+def test_the_processes_of_one_server_have_the_same_downloads(online: Settings, source: HostileServer) -> None:
+    source.faults = (stalled(2 * MIB),)
+    with serving("workers=2", **environment(online)) as (_, url):
+
+        def asked(method: str, path: str, **body: Any) -> Job:
+            """Ask on a connection of its own, which either process may take."""
+            with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+                reply: Job = client.request(method, f"{API}{path}", **body).json()["download"]
+                return reply
+
+        job = asked("POST", "", json={"model": "Small"})
+        here = f"/{job['id']}"
+        while asked("GET", here)["done_bytes"] <= MIB:
+            time.sleep(0.2)
+        assert {asked("POST", "", json={"model": "Small"})["id"] for _ in range(5)} == {job["id"]}
+        assert asked("POST", f"{here}/pause")["state"] == "paused"
+        assert {asked("GET", here)["state"] for _ in range(10)} == {"paused"}
+        assert wholes(source) == 1, "one process runs it"
+        source.faults = ()
+        asked("POST", f"{here}/resume")
+        while asked("GET", here)["state"] != "done":
+            time.sleep(0.2)
 
 
 @pytest.mark.slow
