@@ -64,6 +64,8 @@ def test_every_operation_answers_as_it_is_described(described: WebServer) -> Non
     description = schemathesis.openapi.from_url(f"{described.url}/openapi.json")
     wrong = {}
     for operation in (found.ok() for found in description.get_all_operations()):
+        if operation.path.endswith("/events"):  # a stream without end: test_web_downloads reads it
+            continue
         try:
             attack(operation, schemathesis.GenerationMode.POSITIVE)
             attack(operation, schemathesis.GenerationMode.NEGATIVE)
