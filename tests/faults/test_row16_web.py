@@ -28,7 +28,7 @@ from .ledger import Ledger
 
 pytestmark = pytest.mark.timeout(1800)
 MIB = 1 << 20
-SECONDS = 0.5
+SECONDS = 2.0
 """After which the server gives up a body that does not come."""
 
 
