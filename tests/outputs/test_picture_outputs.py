@@ -91,6 +91,21 @@ def test_a_map_that_is_almost_constant_is_shown_whole():
     assert pixels[3, 4].sum() > pixels[0, 0].sum()
 
 
+def test_with_limits_the_same_depth_looks_the_same_in_every_picture():
+    one, other = (np.linspace(low, high, 64, dtype=np.float32)[None] for low, high in ((0, 1), (0.5, 3)))
+    for name in ("png16", "colour"):
+        pixels = []
+        for values in (one, other):
+            buffer = io.BytesIO()
+            OUTPUTS[name].write(buffer, Depth(values), Options(limits=(0.0, 2.0)))
+            with Image.open(buffer) as image:
+                pixels.append(np.asarray(image).astype(int))
+                assert (image.text["Minimum"], image.text["Maximum"]) == ("0.0", "2.0") or name == "colour"
+        at = [int(np.abs(values - 0.75).argmin()) for values in (one, other)]
+        assert np.abs(pixels[0][0, at[0]] - pixels[1][0, at[1]]).max() <= (700 if name == "png16" else 5)
+        assert (pixels[1][0, -1] == pixels[1][0, int(np.argmax(other >= 2))]).all()  # what is beyond is white
+
+
 def test_colour_files_say_what_they_show():
     text = image(OUTPUTS["colour"], RAMP, "viridis", model="MiDaS").text
     assert text["Software"] == "depthmap"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ _STEPS = 4
 _DAMPING = 1e-4
 _SLOPE = 2.0
 """Grey levels a pixel that count as no slope."""
+_ENOUGH = 5_000
+"""Pixels of which every second will do."""
 _SOME = 5
 """Of so many residuals one is enough for their median."""
 _REACH = 0.1
@@ -56,6 +58,12 @@ class Motion(NamedTuple):
     def scaled(self, factor: float) -> Motion:
         """Return the same for a frame of another size."""
         return Motion(*(tuple(value * factor for value in row) for row in self))  # type: ignore[arg-type]  # three each
+
+    def plus(self, step: NDArray[Any]) -> Motion:
+        """Return the motion with a shift, or with all six unknowns in the order of `_refined`, added."""
+        shift_x, shift_y, a1, a2, b1, b2 = (*step.tolist(), 0.0, 0.0, 0.0, 0.0)[:6]
+        a, b = self
+        return Motion((a[0] + shift_x, a[1] + a1, a[2] + a2), (b[0] + shift_y, b[1] + b1, b[2] + b2))
 
     def bring(self, earlier: Float32, how: Image.Resampling = Image.Resampling.BICUBIC) -> Float32:
         """Return an earlier map (h, w) as the later frame sees it; what is beyond its border is 0."""
@@ -109,29 +117,32 @@ def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) ->
     across, down = slopes(later)
     x = np.linspace(-1 + 1 / width, 1 - 1 / width, width, dtype=np.float32)
     y = np.linspace(-1 + 1 / height, 1 - 1 / height, height, dtype=np.float32)[:, None]
-    rates = np.stack([across, down, across * x, across * y, down * x, down * y][:unknowns]).reshape(
-        unknowns, -1
+    every = slice(None, None, 2 if later.size > _ENOUGH else 1)
+    rates = np.stack(
+        [
+            rate.ravel()[every]
+            for rate in (across, down, across * x, across * y, down * x, down * y)[:unknowns]
+        ]
     )
     # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
-    steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
+    steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()[every]
     for _ in range(_STEPS):
-        residuals = (later - motion.bring(earlier)).ravel()
+        residuals = (later - motion.bring(earlier)).ravel()[every]
         weighted = rates * _biweight(residuals / steepness)
-        normal = (weighted @ rates.T).astype(np.float64)
-        normal[np.diag_indices(unknowns)] *= 1 + _DAMPING
-        step = [0.0] * 6
-        step[:unknowns] = np.linalg.lstsq(normal, (weighted @ residuals).astype(np.float64), rcond=None)[
-            0
-        ].tolist()
-        (a0, a1, a2), (b0, b1, b2) = motion
-        motion = Motion(
-            (a0 + step[0], a1 + step[2], a2 + step[3]), (b0 + step[1], b1 + step[4], b2 + step[5])
-        )
+        step = _solved(weighted @ rates.T, weighted @ residuals)
+        motion = motion.plus(step)
         if motion.farthest > max(width, height):
             return Motion()  # it found nothing
-        if max(map(abs, step)) < _DONE:
+        if np.abs(step).max() < _DONE:
             break
     return motion
+
+
+def _solved(normal: Float32, right: Float32) -> NDArray[Any]:
+    damped = normal.astype(np.float64)
+    damped[np.diag_indices(len(right))] *= 1 + _DAMPING
+    solution: NDArray[Any] = np.linalg.lstsq(damped, right.astype(np.float64), rcond=None)[0]
+    return solution
 
 
 def _biweight(residuals: Float32) -> Float32:

@@ -123,16 +123,29 @@ class Film:
         offset = round(self.start / self.time_base)
         usual = max(1, round(1 / (self.rate * self.time_base)))
         last = -usual
-        tags = self.tags.assumed(self.height)
+        tags = self.tags.assumed(min(self.width, self.height))
         number = -1
         for number, frame in enumerate(self._decoded):
             time = last + usual if frame.pts is None else frame.pts - offset
             time = max(time, last + 1)
             last = time
             if number >= skip:
-                yield Frame(number, time, int(frame.duration or usual), self._turn(_rgb(frame, tags)))
+                yield Frame(number, time, int(frame.duration or usual), self._turn(self._rgb(frame, tags)))
         if number + 1 < self.frames * _WHOLE - 1:
             self.damage = self.damage or "it is shorter than it says"
+
+    def _rgb(self, frame: Any, tags: Tags) -> NDArray[np.uint8]:
+        """Return the pixels of a frame, at the size of the first."""
+        width, height = (self.height, self.width) if self._turn.swap else (self.width, self.height)
+        picture: NDArray[np.uint8] = frame.to_ndarray(
+            format="rgb24",
+            width=width,
+            height=height,
+            src_colorspace=tags.scaler,
+            dst_colorspace=tags.scaler,
+            src_color_range=tags.range,
+        )
+        return picture
 
 
 def open_film(path: str | PathLike[str]) -> Film:
@@ -264,13 +277,6 @@ def _decoded(film: Film) -> Iterator[Any]:
             film.damage = _reason(error)
         if packet is None:
             return
-
-
-def _rgb(frame: Any, tags: Tags) -> NDArray[np.uint8]:
-    picture: NDArray[np.uint8] = frame.to_ndarray(
-        format="rgb24", src_colorspace=tags.scaler, dst_colorspace=tags.scaler, src_color_range=tags.range
-    )
-    return picture
 
 
 def _fraction(value: Any, otherwise: Fraction) -> Fraction:

@@ -56,7 +56,7 @@ _NOISE = 1.0
 """Grey levels by which a pixel changes at least though nothing moved."""
 _BESIDE = 0.25
 """Pixels by which a motion may be wrong."""
-_JUMP = 0.15
+_JUMP = 0.4
 """Change of depth, as part of the range, that is taken for true even where the picture did not change."""
 
 
