@@ -261,7 +261,8 @@ def on_ray(
     begin, finish : callable, optional
         As for `depthmap.batch.run`.
     concurrency : int or (int, int), optional
-        Actors, or the fewest and the most of a pool that scales. By default from 1 to all that the cluster's cores but one can hold.
+        Actors, or the fewest and the most of a pool that scales. By default from 1 to as many as all cores of the
+        cluster but one can hold.
     num_cpus, num_gpus : float
         What an actor takes. The network runs on ``num_cpus`` cores.
     estimator
