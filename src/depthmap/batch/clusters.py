@@ -261,7 +261,8 @@ def on_ray(
     begin, finish : callable, optional
         As for `depthmap.batch.run`.
     concurrency : int or (int, int), optional
-        Actors, or the fewest and the most of a pool that scales. By default from 1 to the cores of the cluster.
+        Actors, or the fewest and the most of a pool that scales. By default from 1 to as many as all cores of the
+        cluster but one can hold.
     num_cpus, num_gpus : float
         What an actor takes. The network runs on ``num_cpus`` cores.
     estimator
@@ -284,7 +285,8 @@ def on_ray(
     for name in outputs:
         if needed := require(name).needs:
             needed.check()
-    most = max(1, int(ray.cluster_resources().get("CPU", 1) / max(num_cpus, 1e-3)))
+    # One core is left for Ray's own reading and writing, which would else wait for the actors to end.
+    most = max(1, int((ray.cluster_resources().get("CPU", 1) - 1) / max(num_cpus, 1e-3)))
     rows: Any = dataset  # ray's types want a function here, and take a class
     mapped: Dataset = rows.map(
         _Rows,

@@ -41,7 +41,7 @@ _OPTIONS = (
     click.option(
         "--stream",
         is_flag=True,
-        help="List nothing beforehand: for millions of pictures. Implied by the eight options below.",
+        help="List nothing beforehand: for millions of pictures. Implied by the seven options that follow.",
     ),
     click.option(
         "--resume",
