@@ -234,7 +234,7 @@ def _advanced(state: State, frame: _Seen) -> State:
     jump = np.abs(np.where(known, aligned, 0) - inverse) / np.float32(
         max(_JUMP * (state.high - state.low), 1e-12)
     )
-    trust = np.where(known, still / (1 + jump**4), 0)
+    trust = np.where(known, still / (1 + np.minimum(jump, 100) ** 4), 0)
     frames = np.minimum(frames * trust, np.float32(_LONGEST - 1)) + known
     weight = known / np.maximum(frames, 1)
     inverse = inverse + np.where(known, aligned - inverse, 0) * weight
