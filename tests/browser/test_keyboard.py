@@ -45,7 +45,6 @@ def test_from_a_sample_to_metres_3d_and_a_file_without_a_mouse(visit: Visiting, 
         keys.type(metres)
         keys.press("Tab")
     one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
-    keys.press("Tab")
     keys.press("m")
     keys.press("Enter")
     for _ in range(6):
