@@ -46,6 +46,8 @@ def test_from_a_sample_to_metres_3d_and_a_file_without_a_mouse(visit: Visiting, 
         keys.press("Tab")
     one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
     keys.press("m")
+    for _ in range(9):
+        keys.press("ArrowDown")
     keys.press("Enter")
     for _ in range(6):
         keys.press("ArrowRight")
@@ -77,7 +79,7 @@ def test_g_goes_to_the_models_and_back(visit: Visiting, server: WebServer) -> No
     one.page.keyboard.press("g")
     one.page.wait_for_selector("#groups .model")
     one.page.keyboard.press("g")
-    assert one.page.is_visible("#empty")
+    one.page.wait_for_selector("#empty")
 
 
 def test_the_tables_of_keys_in_the_documentation_are_the_one_on_the_page(
