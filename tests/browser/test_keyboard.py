@@ -57,7 +57,7 @@ def test_from_a_sample_to_metres_3d_and_a_file_without_a_mouse(visit: Visiting, 
     keys.press("d")
     one.page.wait_for_selector("#scene[data-count]")
     keys.press("c")
-    assert one.page.is_hidden("#scene")
+    one.page.wait_for_selector("#scene", state="hidden")
     keys.press("3")
     assert _focused(one) == "Files"
     with one.page.expect_download() as waiting:
