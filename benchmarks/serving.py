@@ -7,6 +7,8 @@ Three things are done alternately, with a new picture each time: ``POST /api/pre
 of its size as the same kind of file; and the inference alone, of a decoded picture, in the bare server's process.
 
 The overhead is the median of the first less those of the other two.
+
+Then crowds of a hundred send a picture each at once, and the server says what it has in memory after each crowd.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import httpx
 
 WIDTH, HEIGHT = 640, 480
 MODEL = "Depthmap_Tiny"
+CROWD = 100
 WARM = 10
 """Requests before those that are counted."""
 LIMIT_MS = 25.0
@@ -124,6 +131,26 @@ def measure(requests: int) -> dict[str, list[float]]:
     return {way: seconds[WARM:] for way, seconds in taken.items()}
 
 
+def crowds(count: int) -> Iterator[tuple[int, int, float]]:
+    """Yield how many of a crowd were answered, how many told to come again, and the megabytes then in memory."""
+    with serving("-m", "depthmap", "serve", "--port", "0") as ours:
+        sent = pictures(CROWD * count)
+        for _ in range(count):
+            crowd = list(islice(sent, CROWD))
+            with ThreadPoolExecutor(CROWD) as pool:
+                statuses = Counter(pool.map(partial(status, f"{ours}/api/predict"), crowd))
+            if set(statuses) - {200, 503}:
+                raise SystemExit(f"the server answered {statuses}")
+            figures = httpx.get(f"{ours}/api/metrics", trust_env=False).text
+            resident = re.search(r"^depthmap_resident_memory_bytes (\d+)", figures, re.MULTILINE)
+            yield statuses[200], statuses[503], int(resident[1]) / 1e6 if resident else 0.0
+
+
+def status(url: str, data: bytes) -> int:
+    """Send a picture over a connection of its own; return the status."""
+    return httpx.post(url, content=data, timeout=300, trust_env=False).status_code
+
+
 def percentile(seconds: list[float], share: float) -> float:
     """Return the milliseconds that this share of them does not exceed."""
     ordered = sorted(seconds)
@@ -136,6 +163,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--crowds", type=int, default=10)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.bare:
@@ -148,7 +176,10 @@ def main() -> None:
         print(f"| {way} | {percentile(seconds, 0.5):.1f} | {percentile(seconds, 0.99):.1f} |")
     medians = {way: 1000 * statistics.median(seconds) for way, seconds in taken.items()}
     overhead = medians["predict"] - medians["bare"] - medians["inference"]
-    print(f"\noverhead at p50: {overhead:.1f} ms (at most {LIMIT_MS:g})")
+    print(f"\noverhead at p50: {overhead:.1f} ms (at most {LIMIT_MS:g})\n")
+    print("| crowd of 100 | answered | told to come again | in memory, MB |\n|---:|---:|---:|---:|")
+    for number, (answered, refused, megabytes) in enumerate(crowds(given.crowds), 1):
+        print(f"| {number} | {answered} | {refused} | {megabytes:.0f} |", flush=True)
     if overhead > LIMIT_MS:
         raise SystemExit("the overhead is too large")
 

@@ -19,7 +19,7 @@ import pytest
 
 from depthmap.cache import ModelCache
 from depthmap.settings import Settings
-from faults.servers import HostileServer, answers, slow, stalled
+from faults.servers import HostileServer, answers, slow, stalled, truncated
 from support import PHOTO, sha256
 
 from .conftest import WebServer, is_failure, serving
@@ -75,6 +75,11 @@ def quiet(source: HostileServer) -> int:
         before = source.sent
         time.sleep(0.2)
     return before
+
+
+def wholes(source: HostileServer) -> int:
+    """Return how often a source was asked for all of the file; a download may ask for further parts of it beside."""
+    return sum(not request.range for request in source.gets())
 
 
 def test_a_download_goes_on_by_itself_and_its_model_is_ready_without_a_restart(
@@ -159,6 +164,16 @@ def test_a_cancelled_download_leaves_nothing_and_is_forgotten_when_that_is_asked
     assert is_failure(server.client.get(f"{API}/{job['id']}"), 404, "UnknownDownload")
     source.faults = ()
     assert ended(server.client, begun(server.client))["state"] == "done"
+
+
+def test_a_failed_download_that_is_forgotten_leaves_nothing(server: WebServer, source: HostileServer) -> None:
+    source.faults = (truncated(3 * MIB),)
+    job = ended(server.client, begun(server.client))
+    assert job["state"] == "failed"
+    assert partial(server.cache_dir) != [], "it could have been resumed"
+    assert server.client.delete(f"{API}/{job['id']}").json()["download"] == job
+    assert partial(server.cache_dir) == []
+    assert server.client.get(API).json()["downloads"] == []
 
 
 def test_a_paused_download_can_be_cancelled(server: WebServer, source: HostileServer) -> None:
@@ -351,14 +366,40 @@ def test_two_servers_of_a_cache_have_the_same_downloads(
     assert begun(two)["id"] == job["id"]
     assert two.post(f"{API}/{job['id']}/pause").json()["download"]["state"] == "paused"
     assert shown(one, job)["state"] == "paused"
-    assert len(source.gets()) == 1, "one server runs it"
+    assert wholes(source) == 1, "one server runs it"
+    before = len(source.gets())
     assert one.post(f"{API}/{job['id']}/resume").status_code == 200
-    while len(source.gets()) < 2:
+    while len(source.gets()) == before:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     source.faults = ()
     assert ended(two, job)["state"] == "done", "the server that is left takes it up"
+
+
+@pytest.mark.slow
+def test_the_processes_of_one_server_have_the_same_downloads(online: Settings, source: HostileServer) -> None:
+    source.faults = (stalled(2 * MIB),)
+    with serving("workers=2", **environment(online)) as (_, url):
+
+        def asked(method: str, path: str, **body: Any) -> Job:
+            """Ask on a connection of its own, which either process may take."""
+            with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+                reply: Job = client.request(method, f"{API}{path}", **body).json()["download"]
+                return reply
+
+        job = asked("POST", "", json={"model": "Small"})
+        here = f"/{job['id']}"
+        while asked("GET", here)["done_bytes"] <= MIB:
+            time.sleep(0.2)
+        assert {asked("POST", "", json={"model": "Small"})["id"] for _ in range(5)} == {job["id"]}
+        assert asked("POST", f"{here}/pause")["state"] == "paused"
+        assert {asked("GET", here)["state"] for _ in range(10)} == {"paused"}
+        assert wholes(source) == 1, "one process runs it"
+        source.faults = ()
+        asked("POST", f"{here}/resume")
+        while asked("GET", here)["state"] != "done":
+            time.sleep(0.2)
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import string
+from itertools import cycle
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from depthmap.web.answers import attachment, stem_of
 from depthmap.web.limits import Limits
 from depthmap.web.negotiation import choose
 from depthmap.web.options import OPTIONS, read
+from depthmap.web.uploads import _Form
 
 NAMES = st.one_of(st.sampled_from(list(OPTIONS)), st.text(max_size=8))
 TEXTS = st.one_of(
@@ -110,6 +113,26 @@ def test_any_name_gives_a_stem_that_leads_nowhere(name: str) -> None:
     header = attachment(f"{stem}_depth.png")
     assert set(header) <= set(string.printable) - set("\r\n\x0b\x0c\t")
     assert header.count('"') == 2
+
+
+@given(st.binary(max_size=300), st.text(max_size=20), st.lists(st.integers(1, 40), min_size=1))
+def test_a_form_means_the_same_however_it_is_cut(picture: bytes, model: str, cuts: list[int]) -> None:
+    boundary = "x" * 40
+    request = httpx.Request(
+        "POST",
+        "http://localhost/",
+        files={"image": ("größe.png", picture)},
+        data={"model": model, "outputs": ["npy", "glb"]},
+        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )
+    body, form, sizes = request.read(), _Form(boundary.encode(), 300), cycle(cuts)
+    while body:
+        size = next(sizes)
+        form.parser.write(body[:size])
+        body = body[size:]
+    upload = form.upload()
+    assert (upload.picture, upload.name) == (picture, "größe.png")
+    assert upload.fields == (("model", model), ("outputs", "npy"), ("outputs", "glb"))
 
 
 def test_the_longest_beginning_of_a_path_decides_how_long_a_body_may_be() -> None:

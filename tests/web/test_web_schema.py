@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +64,25 @@ def test_every_operation_answers_as_it_is_described(described: WebServer) -> Non
     description = schemathesis.openapi.from_url(f"{described.url}/openapi.json")
     wrong = {}
     for operation in (found.ok() for found in description.get_all_operations()):
+        if operation.path.endswith("/events"):  # a stream without end: test_web_downloads reads it
+            continue
         try:
             attack(operation, schemathesis.GenerationMode.POSITIVE)
             attack(operation, schemathesis.GenerationMode.NEGATIVE)
         except (Exception, FailureGroup) as error:
             wrong[operation.label] = f"{type(error).__name__}: {error}"
-    assert wrong == {}
+    assert not wrong, "\n\n".join(f"{label}: {what}" for label, what in wrong.items())
+    figures = described.client.get("/api/metrics").text
+    for status in (200, 415, 422):
+        assert f'depthmap_predictions_total{{status="{status}"}}' in figures, (
+            "not all of it was refused, nor taken"
+        )
 
 
 def attack(operation: Any, mode: Any) -> None:
     """Send what an operation's description allows, or what it does not."""
-    try:
-        cases = operation.as_strategy(generation_mode=mode)
-    except Unsatisfiable:
-        return  # what takes nothing has nothing that it does not take
 
-    @given(cases)
+    @given(operation.as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None, database=None)
     def each(case: Any) -> None:
         with_a_picture(case)
@@ -86,4 +90,5 @@ def attack(operation: Any, mode: Any) -> None:
         case.validate_response(reply, excluded_checks=ELSEWHERE)
         assert reply.status_code < 500 or (case.path, reply.status_code) in MEANT, reply.text
 
-    each()
+    with suppress(Unsatisfiable):  # what takes nothing has nothing that it does not take
+        each()

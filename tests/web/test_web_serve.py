@@ -26,6 +26,14 @@ def test_importing_the_module_loads_no_framework() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_an_application_is_made_without_numpy_or_an_engine(tmp_path: Path) -> None:
+    """So the port is open soon; what predicts is loaded behind it."""
+    heavy = "{'numpy', 'PIL', 'h5py', 'torch', 'onnxruntime', 'openvino'}"
+    code = "import sys; from depthmap.web import create_app; create_app()"
+    done = python(f"{code}; print(sorted({heavy} & set(sys.modules)))", DEPTHMAP_CACHE_DIR=str(tmp_path))
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_a_served_cache_needs_no_torch_and_ends_on_control_c(settings: Settings) -> None:
     places = {"DEPTHMAP_CACHE_DIR": str(settings.cache_dir), "DEPTHMAP_EXPORT_DIR": str(settings.export_dir)}
     with serving(**places) as (process, url):

@@ -131,10 +131,10 @@ def discard(shelf: Shelf, spec: ModelSpec) -> None:
     Raises
     ------
     CacheBusy
-        When another process is downloading the model.
+        When another process goes on with it.
     """
     begun = shelf.store.path(spec.slug, "pt").name + RESUMABLE
-    with shelf.store.lock_to_free(spec.slug):
+    with shelf.store.lock_to_free(spec.slug, timeout=0.1):
         for slug, path in shelf.store.partial():
             if slug == spec.slug and path.name.startswith(begun):
                 shelf.store.unlink(path)

@@ -165,11 +165,12 @@ class Downloads:
         with self.files.turn():
             job = self.files.get(id)
             if job.state in ENDED:
-                if job.state == FAILED:
-                    self._discard(job)
                 self.files.forget(job)
-                return job
-        return self._ask(id, CANCELLED)
+        if job.state not in ENDED:
+            return self._ask(id, CANCELLED)
+        if job.state == FAILED:
+            self._discard(job)
+        return job
 
     def _ask(self, id: str, wanted: str) -> Job:
         """Note what is wanted of a download, see that it is heeded, and return it."""

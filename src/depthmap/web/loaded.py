@@ -51,7 +51,8 @@ class LoadedModels:
 
     def __init__(self, cache: ModelCache) -> None:
         self.cache = cache
-        self.limit = cache.settings.memory or memory() // _SHARE
+        chosen = cache.settings.memory
+        self.limit = chosen if chosen is not None else memory() // _SHARE or None
         self._held: dict[str, Held] = {}
         self._failed: set[str] = set()
         self._loading = ""
@@ -161,6 +162,6 @@ class LoadedModels:
         """Unload what stands for an older file of this model, and then as much as the model needs."""
         self.unload(spec.slug)
         for held in sorted(self, key=lambda held: held.used):
-            if not self.limit or self.used + spec.memory <= self.limit:
+            if self.limit is None or self.used + spec.memory <= self.limit:
                 return
             self.unload(held.spec.slug)

@@ -61,7 +61,7 @@ def status(predictor: Predicting, cache: Cache) -> Json:
         uptime_seconds=round(time.monotonic() - _START, 3),
         device=devices[0] if devices else None,
         cpu_count=usable_cores(),
-        memory={"limit_bytes": models.limit or None, "used_bytes": models.used},
+        memory={"limit_bytes": models.limit, "used_bytes": models.used},
         loaded=loaded,
         queue={"waiting": queue.waiting, "running": queue.running, "limit": queue.limit},
         health=cache.stats()["cache_health"],
@@ -90,7 +90,7 @@ def _gauges(predictor: Predictor) -> Iterable[str]:
         ("queue_running", "Predictions under way", {"": queue.running}),
         ("queue_limit", "Predictions that may wait", {"": queue.limit}),
         ("model_memory_bytes", "About what each loaded model takes", named),
-        ("memory_limit_bytes", "What the loaded models may take", {"": models.limit}),
+        ("memory_limit_bytes", "What the loaded models may take", {"": models.limit or 0}),
         ("results_bytes", "What the results that are kept take", {"": results.held}),
         ("resident_memory_bytes", "What the process has in memory", {"": resident()}),
     ):
