@@ -113,10 +113,11 @@ export class Depth {
     return [((point.x - cx) / fx) * z, ((cy - point.y) / fy) * z, -z];
   }
 
-  /** Return metres between two marked points. */
+  /** Return metres between two marked points; infinite where one of them lies at the horizon. */
   between(from: Point, to: Point, fov: number | null): number {
     const a = this.inSpace(from, fov);
     const b = this.inSpace(to, fov);
+    if (a[2] === -Infinity || b[2] === -Infinity) return Infinity;
     return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
   }
 }

@@ -166,6 +166,7 @@ async function begin(): Promise<void> {
   startKeyboard();
   window.addEventListener("hashchange", showPage);
   showPage();
+  session.on(["current"], () => void watch());
   setInterval(() => void watch(), STATUS_EVERY);
   const outputs = await api.outputs();
   session.outputs = outputs;

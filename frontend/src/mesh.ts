@@ -51,7 +51,7 @@ class Sampled {
     let at = 0;
     for (const row of this.rows)
       for (const column of this.columns) {
-        const z = distances[at]!;
+        const z = Number.isFinite(distances[at]!) ? distances[at]! : 0; // of no triangle, and of no point
         positions.set([((column - cx) / fx) * z, ((cy - row) / fy) * z, -z], 3 * at);
         uv.set([(column + 0.5) / this.depth.width, (row + 0.5) / this.depth.height], 2 * at);
         at += 1;

@@ -28,7 +28,8 @@ export function digits(value: number): string {
 }
 
 export function metres(value: number): string {
-  if (Number.isFinite(value) && Math.abs(value) < 1) return `${digits(value * 100)} cm`;
+  if (!Number.isFinite(value)) return digits(value);
+  if (Math.abs(value) < 1) return `${digits(value * 100)} cm`;
   return `${digits(value)} m`;
 }
 

@@ -97,7 +97,7 @@ def settings(
         "short": True,
     }
     closed = {"name": "Closed", "licence": "CC-BY-NC-4.0; not for commercial use", "terms": TERMS}
-    small = {"name": "Small", "licence": "MIT", "about": "a small model of the tests"}
+    small = {"name": "Small", "licence": "MIT", "about": "quick, for a first look"}
     (root / "catalog.json").write_text(json.dumps({"models": [{**common, **small}, {**common, **closed}]}))
     return Settings(cache_dir=root / "cache", catalog=root / "catalog.json", retries=0)
 

@@ -45,8 +45,9 @@ def test_from_a_sample_to_metres_3d_and_a_file_without_a_mouse(visit: Visiting, 
         keys.type(metres)
         keys.press("Tab")
     one.until("document.querySelector('#calibration').textContent.startsWith('Metres')")
-    keys.press("Tab")
     keys.press("m")
+    for _ in range(9):
+        keys.press("ArrowDown")
     keys.press("Enter")
     for _ in range(6):
         keys.press("ArrowRight")
@@ -56,7 +57,7 @@ def test_from_a_sample_to_metres_3d_and_a_file_without_a_mouse(visit: Visiting, 
     keys.press("d")
     one.page.wait_for_selector("#scene[data-count]")
     keys.press("c")
-    assert one.page.is_hidden("#scene")
+    one.page.wait_for_selector("#scene", state="hidden")
     keys.press("3")
     assert _focused(one) == "Files"
     with one.page.expect_download() as waiting:
@@ -78,7 +79,7 @@ def test_g_goes_to_the_models_and_back(visit: Visiting, server: WebServer) -> No
     one.page.keyboard.press("g")
     one.page.wait_for_selector("#groups .model")
     one.page.keyboard.press("g")
-    assert one.page.is_visible("#empty")
+    one.page.wait_for_selector("#empty")
 
 
 def test_the_tables_of_keys_in_the_documentation_are_the_one_on_the_page(

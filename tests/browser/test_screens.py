@@ -47,9 +47,6 @@ def test_screens(
     one.give(PHOTO.with_name("coffee.png"), PHOTO, PHOTO.with_name("chelsea.png"))
     one.until("document.querySelectorAll('.thumb[data-state=done]').length === 3")
     shoot("compare")
-    for tab in ("files", "code"):
-        one.tab(tab)
-        shoot(tab)
     one.tab("measure")
     for (x, y), metres in (((300, 330), "0.4"), ((560, 40), "1.1")):
         one.page.click("#mark")
@@ -78,5 +75,3 @@ def test_screens(
     one.page.click("[aria-label='Pause the download of Closed']")
     one.page.wait_for_selector("[data-slug=closed] [data-state=paused]")
     shoot("models")
-    one.page.keyboard.press("?")
-    shoot("keys")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from depthmap.web import page
+from support import PHOTO
 
 from .conftest import WebServer
 
@@ -73,9 +75,15 @@ def test_the_samples_are_small_pictures(shared: WebServer) -> None:
 
 
 def test_the_samples_are_those_of_the_examples() -> None:
+    examples = {path.stem: path for path in PHOTO.parent.iterdir() if path.suffix in (".jpg", ".png")}
     for name in page.SAMPLES:
-        with Image.open(page.STATIC / "samples" / name) as picture:
-            assert max(picture.size) == 640 or name != "china.jpg"
+        with (
+            Image.open(page.STATIC / "samples" / name) as sample,
+            Image.open(examples[Path(name).stem]) as original,
+        ):
+            assert sample.size == original.size
+            difference = ImageChops.difference(sample.convert("RGB"), original.convert("RGB"))
+        assert max(ImageStat.Stat(difference).mean) < 6
 
 
 def test_what_is_built_has_at_most_900_kb() -> None:

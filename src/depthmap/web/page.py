@@ -108,6 +108,7 @@ def samples() -> Json:
 @router.get(
     "/api/samples/{name}",
     response_class=FileResponse,
+    responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
     tags=["samples"],
     summary="One of the pictures to begin with",
 )
