@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -106,6 +107,7 @@ def test_several_processes_answer_on_one_port_and_end_together(settings: Setting
             workers = children_of(process.pid)
             assert len(workers) >= 2
             os.kill(workers[-1], signal.SIGKILL)
+            wait_until(lambda: not is_ours(workers[-1]))  # what it has accepted dies with it
             for _ in range(20):
                 with httpx.Client(base_url=url, trust_env=False, timeout=60) as another:
                     assert another.get("/api/status").json()["queue"]["limit"] == 32
@@ -123,10 +125,14 @@ def test_processes_end_when_the_one_that_started_them_is_killed(settings: Settin
             assert client.get("/api/healthz").status_code == 200
         workers = children_of(process.pid)
         process.kill()
-        end = time.monotonic() + 60
-        while any(is_ours(worker) for worker in workers):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(lambda: not any(is_ours(worker) for worker in workers))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def children_of(pid: int) -> list[int]:

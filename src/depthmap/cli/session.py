@@ -93,17 +93,25 @@ class Session:
         """Print a line of the result, broken where it exceeds a width."""
         print(output.wrapped(output.safe(text, sys.stdout), width), flush=True)
 
+    def record(self, data: Any) -> None:
+        """Print a line of JSON, one of many."""
+        print(_as_json(data), flush=True)
+
     def result(self, data: Any, lines: Iterable[str] = ()) -> None:
         """Print the result: ``data`` with --json, else ``lines``."""
         if self.json:
-            import json
-
-            # The one control character that JSON lets stand.
-            print(json.dumps(data, indent=2, default=str).replace("\x7f", "\\u007f"), flush=True)
+            print(_as_json(data, indent=2), flush=True)
         else:
             for line in lines:
                 print(output.safe(line, sys.stdout))
             sys.stdout.flush()
+
+
+def _as_json(data: Any, indent: int | None = None) -> str:
+    import json
+
+    # The one control character that JSON lets stand.
+    return json.dumps(data, indent=indent, default=str).replace("\x7f", "\\u007f")
 
 
 def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:

@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..store.names import TENSOR_FORMATS
 from .listing import by_group, licence_text, rough_size
-from .output import seconds_text
+from .output import safe, seconds_text
 from .session import (
     FAILED,
     SOME_FAILED,
@@ -125,8 +125,8 @@ def _ask_licences(cache: ModelCache, specs: Sequence[ModelSpec]) -> list[ModelSp
 
     def accepts(spec: ModelSpec) -> bool:
         licence = licence_of(spec)
-        click.echo(f"{spec.name}: {spec.licence} ({licence.says}; {licence.url})", err=True)
-        return click.confirm("Do you accept this licence?", err=True)
+        text = f"{spec.name} is under {spec.licence} ({licence.says}; {licence.url})."
+        return click.confirm(f"{safe(text, sys.stderr)}\nDo you accept this licence?", err=True)
 
     return [spec for spec in specs if is_due(cache.shelf, spec) and accepts(spec)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -198,7 +197,7 @@ def tell(session: Session, flow: Flow, result: Result) -> None:
     if flow.jsonl:
         if result.error:
             session.complain(result.error)
-        print(json.dumps(result.as_dict()), flush=True)
+        session.record(result.as_dict())
     else:
         announce(session, result)
 
