@@ -25,26 +25,30 @@ CORE = (
     "test_docs.py", "test_end_to_end.py", "test_old_names.py", "test_one_view.py", "test_without_torch.py",
 )  # fmt: skip
 """What is tested in an environment without torch: marked ``core``."""
+TOOLS = ("benchmarks", "training")
+"""What only developers run; its tests are marked ``slow``."""
 
 settings.register_profile("depthmap", deadline=None)  # no test asserts a time
 settings.load_profile("depthmap")
 
 
-def _is_core(path: Path) -> bool:
-    return any(path.is_relative_to(Path(__file__).parent / part) for part in CORE)
+def _is_among(path: Path, parts: tuple[str, ...]) -> bool:
+    return any(path.is_relative_to(Path(__file__).parent / part) for part in parts)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Without torch, collect nothing else, and do not look into folders without a core test."""
     holds_core = any((Path(__file__).parent / part).is_relative_to(collection_path) for part in CORE)
-    return None if find_spec("torch") or holds_core or _is_core(collection_path) else True
+    return None if find_spec("torch") or holds_core or _is_among(collection_path, CORE) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs no torch, nor any other extra."""
+    """Mark what needs no torch, nor any other extra; and the tests of tools."""
     for item in items:
-        if _is_core(item.path) and not item.get_closest_marker("extra"):
+        if _is_among(item.path, CORE) and not item.get_closest_marker("extra"):
             item.add_marker("core")
+        if _is_among(item.path, TOOLS):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -97,6 +97,7 @@ def test_a_network_of_one_size_refuses_another_and_says_which_it_has(
     assert estimator.predict(np.zeros((20, 30, 3), np.uint8)).shape == (20, 30)
 
 
+@pytest.mark.slow
 def test_indices_that_are_never_read_are_not_stored_again(tmp_path: Path) -> None:
     network = "dpt_levit_224"
     cache = ModelCache()

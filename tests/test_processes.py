@@ -63,6 +63,7 @@ def test_a_pickle_carries_what_the_estimator_was_made_of_and_no_weights(tmp_path
         "engine": "openvino",
         "pictures": 9,
         "accept_licence": False,
+        "callers": 1,
         "size": 256,
         "reason": "asked for by name",
     }
@@ -204,6 +205,7 @@ in_child(work)
     forked(code, engine)
 
 
+@pytest.mark.slow
 @ENGINE
 def test_a_fork_in_the_midst_of_other_threads_predictions_does_no_harm(engine: str) -> None:
     code = """
@@ -266,6 +268,7 @@ in_child(work)
     forked(code, engine, OMP_NUM_THREADS="2")
 
 
+@pytest.mark.slow
 def test_a_child_whose_model_was_replaced_since_says_so(tiny_checkpoint: Path) -> None:
     code = f"""
 from depthmap import ModelCache

@@ -203,6 +203,7 @@ class Deadly(DepthEstimator):
         return super().depths(images, batch_size)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_costs_only_the_pictures_that_it_had(photos: Path, tmp_path: Path) -> None:
     order = Order(str(tmp_path / "out"), ["npy"], workers=2)
     tally = stream(open_sources([photos], recursive=True), Deadly("depthmap_tiny", "cpu"), order)

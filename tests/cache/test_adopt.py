@@ -202,6 +202,7 @@ def put(repository: Path, blob: str, name: str = "model.safetensors") -> Path:
     return link
 
 
+@pytest.mark.slow
 def test_a_file_of_hugging_face_becomes_the_h5(repository: Path) -> None:
     blob = write_hybrid(repository / "blobs" / "new")
     with blob.open("r+b") as file:  # one tensor that is not zero, the last

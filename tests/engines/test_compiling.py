@@ -81,6 +81,7 @@ def test_it_is_listed_verified_and_cleared_with_its_model(cache: ModelCache, art
     assert not artefact.exists()
 
 
+@pytest.mark.slow
 def test_a_model_bound_to_its_h5_needs_no_pt(tiny_checkpoint: Path) -> None:
     cache = ModelCache()
     cache.import_file(tiny_checkpoint, "mine", ("h5",))
@@ -152,6 +153,7 @@ def test_an_artefact_that_nothing_is_recorded_of_is_not_opened(
     assert engine_of("other") == "torch"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["artefact", "compare"])
 def test_killed_while_it_compiles_it_leaves_a_model_that_torch_runs(
     cache: ModelCache, artefact: Path, moment: str

@@ -90,6 +90,7 @@ def test_killed_while_a_server_gives_the_file(
             assert not had or len(web.requests) == asked, "what was whole was fetched again"
 
 
+@pytest.mark.slow
 def test_killed_while_a_hub_states_and_gives_a_file_of_another_form(
     place: Place, ledger: Ledger, full: bool, tmp_path: Path
 ) -> None:

@@ -119,6 +119,7 @@ def test_many_loads_on_an_empty_cache_are_one_get(
         ]
 
 
+@pytest.mark.slow
 def test_many_loads_of_a_model_without_a_digest_ask_the_hub_once(
     tiny_checkpoint: Path,
     tmp_path: Path,
@@ -140,6 +141,7 @@ def test_many_loads_of_a_model_without_a_digest_ask_the_hub_once(
         hub.stop()
 
 
+@pytest.mark.slow
 def test_many_loads_after_the_lock_s_holder_was_killed_fetch_only_the_rest(
     server: HostileServer, tiny_checkpoint: Path, ledger: Ledger, count: tuple[int, int]
 ) -> None:

@@ -31,6 +31,7 @@ SEEN = {
 """What is to be said of each control, so that it is not lost by chance."""
 
 
+@pytest.mark.slow
 def test_harm_is_seen_as_what_it_is(ground: Path) -> None:
     outcomes = dict(run_controls(ground / "controls"))
     assert outcomes.keys() == SEEN.keys()

@@ -58,7 +58,13 @@ def unharmed(server: WebServer) -> Iterator[None]:
     """After each attack the server answers others, and nothing was written outside of the export directory."""
     yield
     assert server.client.get("/api/healthz").status_code == 200
-    assert values(send(server, outputs="npy")).shape == (48, 64)
+    end = time.monotonic() + 60
+    while (
+        reply := send(server, outputs="npy")
+    ).status_code == 503:  # those who went away may be in the queue yet
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert values(reply).shape == (48, 64)
     assert not list((server.cache_dir.parent / "secret").iterdir())
 
 

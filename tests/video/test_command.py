@@ -151,6 +151,7 @@ def test_a_camera_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "--camera 1" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no limit of file sizes there")
 def test_a_full_disk_is_told_and_what_is_done_is_kept(tmp_path: Path) -> None:
     source = write(tmp_path / "in.mp4", scene(150))

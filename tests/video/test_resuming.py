@@ -58,6 +58,7 @@ def killed(film: Path, out: Path, pieces: int, *more: str) -> int:
     return process.wait()
 
 
+@pytest.mark.slow
 def test_a_film_that_was_killed_over_and_over_is_the_same_byte_for_byte(tmp_path: Path, film: Path) -> None:
     subprocess.run(order(film, tmp_path / "whole"), check=True)
     expected = contents(tmp_path / "whole")

@@ -75,6 +75,7 @@ def flicker(maps: Sequence[Pixels], step: int = 0) -> float:
     return float(np.mean(changes))
 
 
+@pytest.mark.slow
 def test_a_scene_that_stands_still_flickers_a_fifth_at_most(estimator: DepthEstimator) -> None:
     maps = depths(estimator, [filmed(photo(*SIZE), number) for number in range(40)])
     ratio = flicker([shown(ready) for ready in steadied(maps)]) / flicker([alone(depth) for depth in maps])
@@ -104,6 +105,7 @@ def error(inverse: Pixels, metres: Pixels) -> float:
     return float(np.abs(scale * inverse + shift - truth).mean() / truth.std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0.0, 0.01])
 def test_the_error_against_the_truth_is_not_larger_than_that_of_single_frames(
     estimator: DepthEstimator, step: float

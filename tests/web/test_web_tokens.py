@@ -154,7 +154,13 @@ def test_settings_do_not_show_the_token() -> None:
 
 @pytest.mark.parametrize(
     ("options", "variable"),
-    [("", ""), ("", TOKEN), ("token=''", ""), ("workers=2", ""), ("workers=2", TOKEN)],
+    [
+        ("", ""),
+        ("", TOKEN),
+        ("token=''", ""),
+        ("workers=2", ""),
+        pytest.param("workers=2", TOKEN, marks=pytest.mark.slow),
+    ],
 )
 def test_a_server_that_others_can_reach_asks_for_a_token_which_its_log_has_if_it_made_it(
     settings: Settings, options: str, variable: str
