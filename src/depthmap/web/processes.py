@@ -27,7 +27,8 @@ from .server import Server, configure, listen, log_config, say_where
 
 log = logging.getLogger("uvicorn.error")
 _LOOK = 0.5  # seconds between two looks whether it is to end
-_SOON = 5.0  # a process that lives no longer cannot start; another would fare no better
+_SOON = 5.0
+"""Seconds: if all processes in a row live no longer, they cannot start, and others would fare no better."""
 
 Make = Callable[[], FastAPI]
 
@@ -49,6 +50,7 @@ class Processes:
         self._ending, self._held = self._spawn.Pipe(duplex=False)
         self._running: dict[SpawnProcess, float] = {}
         self._count = count
+        self._failed = 0
         self._told = threading.Event()
 
     def run(self) -> None:
@@ -83,8 +85,9 @@ class Processes:
             lived = time.monotonic() - self._running.pop(process)
             if self._told.is_set():
                 return
-            if lived < _SOON:
-                log.error("a server process ended with status %s as soon as it began", process.exitcode)
+            self._failed = self._failed + 1 if lived < _SOON else 0
+            if self._failed > self._count:
+                log.error("server processes end as soon as they begin, with status %s", process.exitcode)
                 self._told.set()
                 return
             log.warning("a server process ended with status %s; another is started", process.exitcode)
