@@ -44,6 +44,7 @@ def test_a_file_of_one_of_several_networks_is_taken_for_the_relative_one_of_v2_a
     assert "--as MODEL" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [spec.name for spec in CATALOG.values() if spec.network in SMALL])
 def test_it_can_be_said_which_by_a_model_or_by_its_network(
     model: str, published: Path, caplog: pytest.LogCaptureFixture

@@ -78,6 +78,7 @@ def test_an_uncompiled_file_gives_the_official_depth_and_camera(cache_dir: Path,
     require_official(estimator.depth(seen))
 
 
+@pytest.mark.slow
 def test_a_file_of_the_hub_s_is_downloaded_converted_and_gives_the_official_depth_from_both_formats(
     seen: np.ndarray, serve: Callable[[Path], FileServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ finally:
     forked(code, engine)
 
 
+@pytest.mark.slow
 @ENGINE
 def test_a_child_of_multiprocessing_predicts(engine: str) -> None:
     code = """

@@ -59,6 +59,7 @@ def test_the_network_sees_the_size_asked_for_and_the_map_has_the_picture_s(
         assert depth.std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_at_every_size_an_engine_gives_what_torch_gives(engine: str, picture: np.ndarray) -> None:
     for size in (32, 160, 640):

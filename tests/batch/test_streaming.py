@@ -186,6 +186,7 @@ def streamed(photos: Path, out: Path, *more: str) -> str:
     return subprocess.run([*command, *outputs, *more], check=False, capture_output=True, text=True).stderr
 
 
+@pytest.mark.slow
 def test_several_processes_write_the_same_bytes(photos: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         streamed(photos, tmp_path / f"out{number}", "--workers", str(number))

@@ -240,6 +240,7 @@ def test_an_incomplete_network_under_a_prefix_is_refused_with_what_is_missing(
         cache.import_file(written(prefixed(state, "module."), tmp_path / "x.pt"), "mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dtype", ["float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu"]
 )

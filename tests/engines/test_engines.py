@@ -41,6 +41,7 @@ def test_an_engine_gives_the_map_that_torch_gives(engine: str, size: tuple[int, 
     assert difference(DepthEstimator("Depthmap_Tiny", engine=engine).predict(picture), reference) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", *ENGINES])
 def test_for_many_pictures_the_map_is_the_same(engine: str) -> None:
     with Image.open(PHOTO) as photo:
@@ -61,6 +62,7 @@ def test_pictures_of_many_sizes_in_one_call_give_what_each_alone_gives(engine: s
         assert difference(inverse_depth, estimator.predict(picture)) < TOLERANCE
 
 
+@pytest.mark.slow
 @ENGINE
 def test_threads_share_an_engine_and_none_sees_another_s_map(engine: str) -> None:
     with Image.open(PHOTO) as photo:

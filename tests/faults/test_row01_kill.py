@@ -63,6 +63,7 @@ def lose_power(place: Place, scenario: Scenario, ledger: Ledger, full: bool) -> 
                 check.again()
 
 
+@pytest.mark.sampled(5)
 @each_scenario
 def test_killed_before_or_half_way_through_a_call(
     scenario: Scenario, place: Place, ledger: Ledger, full: bool

@@ -47,7 +47,7 @@ def said_so(outcome: Outcome) -> None:
 
 @each_scenario
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(10)
 def test_the_disk_fills_at_a_call_and_is_emptied_again(
     scenario: Scenario, error: int, place: Place, ledger: Ledger, full: bool
 ) -> None:
@@ -90,6 +90,7 @@ def test_a_full_disk_can_be_emptied(name: str, place: Place, ledger: Ledger) -> 
         Check(place, scenario).finished()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "name", [scenario.name for scenario in SCENARIOS if scenario.name not in (*FREEING, "resume")]
 )

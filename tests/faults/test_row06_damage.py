@@ -122,6 +122,7 @@ def seeds(full: bool, few: int, many: int) -> range:
     return range(many if full else few)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", DAMAGES)
 @pytest.mark.parametrize("format", ["pt", "h5"])
 def test_one_damaged_file_is_noticed_and_mended_from_its_sibling(
@@ -140,6 +141,7 @@ def test_one_damaged_file_is_noticed_and_mended_from_its_sibling(
             assert stage.fetched() <= stage.checkpoint.stat().st_size
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_with_both_files_damaged_the_source_gives_what_neither_has(
     kind: str, stage: Stage, ledger: Ledger, full: bool
@@ -156,6 +158,7 @@ def test_with_both_files_damaged_the_source_gives_what_neither_has(
             assert stage.fetched() <= stage.checkpoint.stat().st_size
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damaged_pkl_costs_nothing(kind: str, stage: Stage, ledger: Ledger, full: bool) -> None:
     for seed in seeds(full, 3, 40):
@@ -167,6 +170,7 @@ def test_a_damaged_pkl_costs_nothing(kind: str, stage: Stage, ledger: Ledger, fu
             assert stage.fetched() == 0
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damaged_partial_file_or_journal_costs_what_was_damaged(
     kind: str, stage: Stage, ledger: Ledger, full: bool

@@ -127,6 +127,7 @@ def test_what_is_loaded_stays_as_it_was_through_a_hundred_changes(
             assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_loads_during_changes_give_one_model_or_the_other(
     cache: ModelCache, tiny_checkpoint: Path, tmp_path: Path, ledger: Ledger, full: bool
 ) -> None:

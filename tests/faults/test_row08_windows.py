@@ -55,6 +55,7 @@ def test_what_is_mapped_gets_another_name_that_is_removed_later(
         assert left_over(place) == []
 
 
+@pytest.mark.slow
 @each_scenario
 def test_killed_while_mapped_files_stay(scenario: Scenario, place: Place, ledger: Ledger, full: bool) -> None:
     check = Check(place, scenario)

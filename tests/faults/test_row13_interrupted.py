@@ -18,6 +18,7 @@ each_scenario = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled(3)
 @each_scenario
 def test_an_interrupted_transfer_leaves_nothing_that_looks_whole(
     scenario: Scenario, place: Place, ledger: Ledger, full: bool

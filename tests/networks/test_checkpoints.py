@@ -84,6 +84,7 @@ def test_networks_that_share_a_list_of_tensors_are_alike() -> None:
         assert len(same) == next((n for start, n in ALIKE.items() if network.startswith(start)), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", checkpoints.distinct())
 def test_what_fits_is_told_in_the_words_in_which_a_network_is_filled(network: str) -> None:
     module = networks.build(network)

@@ -220,6 +220,7 @@ def test_tensor_names_shapes_and_order_are_the_published_ones(name: str) -> None
     assert all(any(n.startswith(prefix) for n in published) for prefix in variant.unused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_parameter_has_a_part_in_the_output(name: str) -> None:
     module = VARIANTS[name].build().eval()

@@ -77,6 +77,7 @@ def test_a_film_that_was_killed_over_and_over_is_the_same_byte_for_byte(tmp_path
     assert not list(out.glob(".*"))
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_what_is_done_is_kept(tmp_path: Path, film: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(order(film, out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

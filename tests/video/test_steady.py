@@ -82,6 +82,7 @@ def test_a_scene_that_stands_still_flickers_a_fifth_at_most(estimator: DepthEsti
     assert ratio <= 0.2
 
 
+@pytest.mark.slow
 def test_a_slow_pan_flickers_a_fifth_at_most(panned: list[Depth]) -> None:
     ratio = flicker([shown(r) for r in steadied(panned)], 1) / flicker([alone(d) for d in panned], 1)
     assert ratio <= 0.2
