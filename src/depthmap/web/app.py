@@ -20,10 +20,8 @@ from .downloads import Downloads
 from .exports import ExportDirectory
 from .limits import Limit, Limits
 from .loaded import LoadedModels
-from .predict import predict_routes
 from .predicting import Predictor
 from .security import BodyLimit, Guard, SecurityHeaders, allowed_hosts
-from .status import status_routes
 from .tokens import TokenGuard
 from .uploads import FRAMING
 from .warming import Warming, tidying
@@ -74,7 +72,7 @@ def build(settings: Settings | None, hosts: Collection[str], *, warm: bool, toke
     app.state.exports = ExportDirectory(cache.settings.export_dir or Path.cwd(), cache)
     app.state.workers = Workers()
     app.state.downloads = downloads
-    for router in (page.router, *routes.ROUTERS, predict_routes, status_routes):
+    for router in (page.router, *routes.ROUTERS):
         app.include_router(router)
     return app
 

@@ -13,6 +13,7 @@ from ...cache import ModelCache
 from ..downloads import Downloads
 from ..exports import ExportDirectory
 from ..loaded import LoadedModels
+from ..predicting import Predictor
 from ..replies import Failure
 from ..workers import Workers
 
@@ -51,6 +52,10 @@ def _loaded(request: Request) -> LoadedModels:
     return request.app.state.models  # type: ignore[no-any-return]  # as above
 
 
+def _predictor(request: Request) -> Predictor:
+    return request.app.state.predictor  # type: ignore[no-any-return]  # as above
+
+
 def _downloads(request: Request) -> Downloads:
     return request.app.state.downloads  # type: ignore[no-any-return]  # as above
 
@@ -59,6 +64,7 @@ Cache = Annotated[ModelCache, Depends(_cache)]
 Exports = Annotated[ExportDirectory, Depends(_exports)]
 Long = Annotated[Workers, Depends(_workers)]
 Loaded = Annotated[LoadedModels, Depends(_loaded)]
+Predicting = Annotated[Predictor, Depends(_predictor)]
 Jobs = Annotated[Downloads, Depends(_downloads)]
 REPLIES: dict[int | str, dict[str, Any]] = {"default": {"model": Failure}, 422: {"model": Failure}}
 """What every route may answer besides what it is there for."""

@@ -4,43 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
-from .. import __version__
-from ..cache import ModelCache
-from ..engines.cores import usable_cores
-from ..engines.memory import resident
-from ..errors import DepthmapError
-from .metrics import CONTENT_TYPE, label, metric
-from .predicting import Predictor
-from .replies import Failure, Json, Success, failure, success
+from ... import __version__
+from ...engines.cores import usable_cores
+from ...engines.memory import resident
+from ...errors import DepthmapError
+from ..metrics import CONTENT_TYPE, label, metric
+from ..predicting import Predictor
+from ..replies import Failure, Json, Success, failure, success
+from .base import Cache, Predicting
 
 _START = time.monotonic()
 
 
-def _predictor(request: Request) -> Predictor:
-    return request.app.state.predictor  # type: ignore[no-any-return]  # starlette's state is untyped
-
-
-def _cache(request: Request) -> ModelCache:
-    return request.app.state.cache  # type: ignore[no-any-return]  # as above
-
-
-Predicting = Annotated[Predictor, Depends(_predictor)]
-Cache = Annotated[ModelCache, Depends(_cache)]
-status_routes = APIRouter(prefix="/api", tags=["status"], responses={"default": {"model": Failure}})
+router = APIRouter(prefix="/api", tags=["status"], responses={"default": {"model": Failure}})
 
 
 class NotReady(DepthmapError):
     """The default model is not loaded yet."""
 
 
-@status_routes.get(
-    "/status", response_model=Success, summary="What is loaded, what waits, and how the server is"
-)
+@router.get("/status", response_model=Success, summary="What is loaded, what waits, and how the server is")
 def status(predictor: Predicting, cache: Cache) -> Json:
     """Answer version, uptime, device, memory, loaded models, the queue, and the cache's health."""
     models, queue = predictor.models, predictor.queue
@@ -68,7 +55,7 @@ def status(predictor: Predicting, cache: Cache) -> Json:
     )
 
 
-@status_routes.get(
+@router.get(
     "/metrics",
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -97,13 +84,13 @@ def _gauges(predictor: Predictor) -> Iterable[str]:
         yield from metric(name, "gauge", about, values)
 
 
-@status_routes.get("/healthz", response_model=Success, summary="Whether the server is alive")
+@router.get("/healthz", response_model=Success, summary="Whether the server is alive")
 async def healthz() -> Json:
     """Answer as long as the server answers at all."""
     return success()
 
 
-@status_routes.get(
+@router.get(
     "/readyz",
     response_model=Success,
     responses={503: {"model": Failure}},

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from ..colours import COLOUR_MAPS, DEFAULT_MAP, colour_table
-from ..errors import DepthmapError, UsageError
-from ..outputs import DEFAULT_OUTPUTS, OUTPUTS, Output
-from ..ranges import EYES, RATIO
-from . import answers
-from .options import OPTIONS
-from .predicting import PIXELS, Predictor
-from .replies import Failure, Json, Success, failure, success
-from .uploads import PICTURE
+from ...colours import COLOUR_MAPS, DEFAULT_MAP, colour_table
+from ...errors import DepthmapError, UsageError
+from ...outputs import DEFAULT_OUTPUTS, OUTPUTS, Output
+from ...ranges import EYES, RATIO
+from .. import answers
+from ..options import OPTIONS
+from ..predicting import PIXELS
+from ..replies import Failure, Json, Success, failure, success
+from ..uploads import PICTURE
+from .base import Predicting
 
-
-def _predictor(request: Request) -> Predictor:
-    return request.app.state.predictor  # type: ignore[no-any-return]  # starlette's state is untyped
-
-
-Predicting = Annotated[Predictor, Depends(_predictor)]
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",
@@ -53,10 +48,10 @@ _REPLIES: dict[int | str, dict[str, Any]] = {
     **{status: {"content": _FAILURE} for status in (404, 406, 408, 409, 413, 415, 422, 501, 503)},
 }
 
-predict_routes = APIRouter(tags=["predict"])
+router = APIRouter(tags=["predict"])
 
 
-@predict_routes.post(
+@router.post(
     "/api/predict",
     summary="The depth of a picture",
     responses=_REPLIES,
@@ -82,7 +77,7 @@ async def predict(request: Request, predictor: Predicting) -> Response:
     return reply
 
 
-@predict_routes.get("/api/outputs", response_model=Success, summary="What can be asked of a prediction")
+@router.get("/api/outputs", response_model=Success, summary="What can be asked of a prediction")
 def outputs(predictor: Predicting) -> Json:
     """Answer the outputs, the colour maps (256 colours in hexadecimal), the defaults and the limits."""
     return success(
