@@ -287,9 +287,9 @@ def test_the_numbers_of_each_frame_bring_a_lossless_film_back_to_what_the_networ
     np.testing.assert_allclose(films[inside], steady[inside], atol=float((high - low).max()) / 65535)
     network = np.stack(estimated(small, source))
     scale, shift = (columns[name][:, None, None] for name in ("scale", "shift"))
-    assert (
-        np.abs(scale * network + shift - steady).mean() < 0.1 * (high - low).mean()
-    )  # what moves is averaged
+    away = np.abs(scale * network + shift - steady)
+    assert np.median(away) < 0.04 * (high - low).mean()
+    assert away.mean() < 0.06 * (high - low).mean()  # what moves is averaged with what was there before
 
 
 def test_a_sequence_of_png_has_one_range_through_the_shot(tmp_path: Path, making: Make) -> None:
