@@ -184,12 +184,14 @@ def _alone_seconds(estimator: DepthEstimator, film: Path) -> float:
     """Return the seconds that the network alone takes for all frames of a film, which are in memory."""
     from depthmap.images import Photo
     from depthmap.video import open_film
+    from depthmap.video.stages import in_order
 
     with open_film(film) as opened:
         photos = [Photo(frame.pixels) for frame in opened.read()]
+    batches = (photos[first : first + 4] for first in range(0, len(photos), 4))
     start = time.perf_counter()
-    for first in range(0, len(photos), 4):
-        estimator.depths(photos[first : first + 4], 4)
+    for _ in in_order(lambda batch: estimator.depths(batch, 4), batches, estimator.callers, "alone"):
+        pass
     return time.perf_counter() - start
 
 
@@ -204,12 +206,13 @@ def _made_seconds(estimator: DepthEstimator, film: Path, out: Path, name: str, s
 
 def rate_table(frames: int, rounds: int) -> str:
     """Return the table of frames a second, and which part of those of inference alone that is."""
+    from depthmap.engines.cores import callers
     from depthmap.estimator import DepthEstimator
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         film = _film(folder / "in.mp4", frames)
-        estimator = DepthEstimator(MODEL, "cpu", pictures=frames)
+        estimator = DepthEstimator(MODEL, "cpu", pictures=frames, callers=callers())
 
         def making(name: str, ending: str, steady: bool = True) -> Callable[[], float]:
             return lambda: _made_seconds(estimator, film, folder / f"out{ending}", name, steady)

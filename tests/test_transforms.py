@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from types import ModuleType
 
@@ -322,3 +324,25 @@ def test_what_cannot_be_resized_is_refused(shape: tuple[int, ...], height: int, 
 def test_a_batch_of_maps_is_not_taken_for_a_map() -> None:
     with pytest.raises(UsageError, match=r"\(1, 32, 32\)"):
         restore(np.zeros((1, 32, 32), np.float32), 10, 10)
+
+
+_RESIZING = """
+import time
+import numpy as np
+from depthmap.transforms import resize_cubic
+
+picture = np.zeros((900, 1200, 3), np.uint8)
+resize_cubic(picture, 384, 512)
+before = time.process_time() - time.thread_time()
+for _ in range(20):
+    resize_cubic(picture, 384, 512)
+    resize_cubic(picture[..., 0], 1500, 2000)
+print(time.process_time() - time.thread_time() - before, time.thread_time())
+"""
+
+
+def test_resizing_takes_no_time_of_other_threads() -> None:
+    """NumPy's BLAS threads would go on spinning for a while after each product, beside the network."""
+    done = subprocess.run([sys.executable, "-c", _RESIZING], capture_output=True, text=True, check=True)
+    others, own = map(float, done.stdout.split())
+    assert others < 0.05 * own

@@ -17,7 +17,7 @@ from .catalog import ModelSpec
 from .depth import Depth
 from .download import Progress
 from .engines import ENGINES, MANY, PLAIN, TORCH, TORCH_EXTRA, Runner, order
-from .engines.cores import shared_by
+from .engines.cores import runs_at_once, shared_by
 from .engines.devices import may_have_gpu
 from .engines.forking import apart, running
 from .errors import EngineUnavailable, UsageError
@@ -63,8 +63,8 @@ class DepthEstimator:
     accept_licence : bool
         Accept the model's licence, where that has to be done before a download; see docs/models.md.
     callers : int
-        How many threads will predict at once, as far as that is known: ONNX Runtime then gives each its share of the
-        cores. Elsewhere one runs the network while others resize.
+        How many threads will predict at once, as far as that is known: ONNX Runtime and OpenVINO then give each its
+        share of the cores.
     size : int, optional
         The longer side of what the network sees, in pixels, 32 to 1536; rounded to a multiple of 32, or of what the
         network asks for. Smaller is quicker, larger shows more detail. By default what the network was trained at,
@@ -124,6 +124,7 @@ class DepthEstimator:
         names = _engines(engine, device, pictures)
         many = pictures >= MANY
         with shared_by(callers):
+            self._callers = runs_at_once()
             opened = names and open_model(
                 model_name, cache, names, half=optimize, many=many, use_cache=use_cache
             )
@@ -211,6 +212,11 @@ class DepthEstimator:
     def network_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which the network sees a picture; those of one share forward passes."""
         return transforms.network_size(width, height, self._seen)
+
+    @property
+    def callers(self) -> int:
+        """How many threads may run the network at once, each on its share of the cores."""
+        return 1 if self.engine == TORCH else self._callers
 
     @property
     def _seen(self) -> ModelSpec:

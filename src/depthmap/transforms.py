@@ -10,8 +10,9 @@ done here in NumPy, so that engines without torch share it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -28,8 +29,10 @@ KERNEL = -0.75
 """Slope of the cubic kernel at distance 1, ``a`` in the literature."""
 THIN = 4
 """How many times the shorter side the longer may be where the shorter is given: road scenes have 3.3 to 1."""
-BLOCK = 32
+BLOCK = 16
 """Output rows that one matrix product makes: large enough for BLAS, small enough for the processor's cache."""
+_SMALL = 1 << 18
+"""Multiplications up to which OpenBLAS makes a product in the thread that asks (``interface/gemm.c``)."""
 
 
 class _Fit(NamedTuple):
@@ -205,11 +208,12 @@ def prepare(picture: NDArray[Any], spec: ModelSpec) -> Float32:
     width, height = network_size(picture.shape[1], picture.shape[0], spec)
     # Resizing is linear, so the division by 255 may come after it, where there are fewer pixels.
     white = 255.0 if picture.dtype == np.uint8 else 1.0
-    mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+    mean, std = (np.array(each, np.float32)[:, None, None] for each in (spec.mean, spec.std))
     resized = PREPARED[spec.family.prepared](picture, height, width, spec)
-    resized -= mean * np.float32(white)
-    resized /= std * np.float32(white)
-    return np.ascontiguousarray(resized.transpose(2, 0, 1))
+    planes = np.ascontiguousarray(resized.transpose(2, 0, 1))
+    planes -= mean * np.float32(white)
+    planes /= std * np.float32(white)
+    return planes
 
 
 def _resize_bytes(picture: NDArray[Any], height: int, width: int, spec: ModelSpec) -> Float32:
@@ -310,33 +314,74 @@ def _resized(array: NDArray[Any], height: int, width: int, taps: Callable[[int, 
     return contiguous
 
 
+def _resize_rows(array: NDArray[Any], length: int, taps: Callable[[int, int], Taps]) -> NDArray[Any]:
+    """Resize axis 0."""
+    if array.shape[0] == length:
+        return array
+    flat = array.reshape(array.shape[0], -1)
+    resized = np.empty((length, flat.shape[1]), np.float32)
+    for rows, needed, matrix in _blocks(array.shape[0], length, 1, taps):
+        source = flat[needed].astype(np.float32, copy=False)
+        for columns in _alone(matrix, flat.shape[1]):
+            np.matmul(matrix, source[:, columns], out=resized[rows, columns])
+    return resized.reshape(length, *array.shape[1:])
+
+
 def _resize_columns(array: NDArray[Any], length: int, taps: Callable[[int, int], Taps]) -> NDArray[Any]:
     """Resize axis 1."""
     if array.shape[1] == length:
         return array
-    turned: NDArray[Any] = _resize_rows(array.swapaxes(0, 1), length, taps).swapaxes(0, 1)
-    return turned
+    channels = math.prod(array.shape[2:])
+    flat = array.reshape(array.shape[0], -1)
+    resized = np.empty((len(flat), length * channels), np.float32)
+    for columns, needed, matrix in _blocks(array.shape[1], length, channels, taps):
+        for rows in _alone(matrix, len(flat)):
+            np.matmul(flat[rows, needed].astype(np.float32, copy=False), matrix.T, out=resized[rows, columns])
+    return resized.reshape(len(flat), length, *array.shape[2:])
 
 
-def _resize_rows(array: NDArray[Any], length: int, taps: Callable[[int, int], Taps]) -> NDArray[Any]:
-    """Resize axis 0.
+def _alone(matrix: Float32, length: int) -> Iterator[slice]:
+    """Yield the other side of products with a matrix in parts that the calling thread makes alone.
 
-    Each block of output rows is one product of a small dense matrix and the few input rows that it needs, which
-    only then become float32. Enlarging so is several times as quick as adding four gathered arrays.
+    OpenBLAS gives larger ones to threads of its own. Those then wait for more at the processor's full speed, and the
+    inference that follows took one and a half times as long.
     """
-    if array.shape[0] == length:
-        return array
-    places, weights = taps(array.shape[0], length)
-    resized = np.empty((length, *array.shape[1:]), np.float32)
-    for start in range(0, length, BLOCK):
-        block = slice(start, start + BLOCK)
-        needed, place = np.unique(places[block], return_inverse=True)
-        matrix = np.zeros((len(places[block]), len(needed)), np.float32)
-        rows = np.arange(len(matrix))[:, None]
-        np.add.at(matrix, (rows, place.reshape(len(matrix), -1)), weights[block])
-        source = array[needed].astype(np.float32, copy=False).reshape(len(needed), -1)
-        np.matmul(matrix, source, out=resized[block].reshape(len(matrix), -1))
-    return resized
+    step = max(1, _SMALL // matrix.size)
+    for start in range(0, length, step):
+        yield slice(start, start + step)
+
+
+_Block = tuple[slice, slice | NDArray[np.intp], Float32]
+"""Output positions, the input positions that they are made of, and the matrix that makes them."""
+
+
+@lru_cache(maxsize=16)
+def _blocks(length: int, new_length: int, channels: int, taps: Callable[[int, int], Taps]) -> list[_Block]:
+    """Return how an axis is resized, a few output positions at a time; each position has so many channels.
+
+    Each block is one product of a small dense matrix and the few inputs that it needs, which only then become float32.
+    Enlarging so is several times as quick as adding four gathered arrays.
+    """
+    places, weights = taps(length, new_length)
+    blocks: list[_Block] = []
+    step = max(1, BLOCK // channels)
+    for start in range(0, new_length, step):
+        stop = min(start + step, new_length)
+        needed, place = np.unique(places[start:stop], return_inverse=True)
+        matrix = np.zeros((stop - start, len(needed)), np.float32)
+        np.add.at(
+            matrix, (np.arange(len(matrix))[:, None], place.reshape(len(matrix), -1)), weights[start:stop]
+        )
+        each = (needed[:, None] * channels + np.arange(channels)).ravel()
+        together = each[-1] - each[0] + 1 == len(each)
+        blocks.append(
+            (
+                slice(start * channels, stop * channels),
+                slice(int(each[0]), int(each[-1]) + 1) if together else each,
+                np.kron(matrix, np.eye(channels, dtype=np.float32)),
+            )
+        )
+    return blocks
 
 
 def _cubic(length: int, new_length: int) -> Taps:

@@ -58,7 +58,7 @@ def test_a_calibration_is_saved_and_used_for_other_pictures_of_the_camera(run: R
     one, two, small = (
         np.load(name) for name in ("one/china_depth.npy", "two/china_depth.npy", "two/small_depth.npy")
     )
-    assert np.allclose(one, two, rtol=1e-3)
+    assert np.allclose(1 / one, 1 / two, rtol=1e-3, atol=1e-4)  # far away metres tell nothing
     assert small[115, 160] == pytest.approx(15, rel=0.2)
 
 

@@ -6,11 +6,11 @@ keeps a manifest of what is done, and no more than counts in memory.
 
 from __future__ import annotations
 
+from ..engines.cores import callers
 from .clusters import on_ray
 from .jobs import Job, Result, Summary, Tally
 from .local import Factory, run, run_jobs
 from .patterns import expand
-from .pipeline import callers
 from .planning import Plan, plan
 from .sources import open_sources
 from .streaming import Order, planned, stream

@@ -1,8 +1,7 @@
 """Tasks in, results out, in one process: pictures are read and written by other threads while the network runs.
 
-A bounded number of pictures is under way. On a CPU several threads predict. With ONNX Runtime each runs the network
-on its share of the cores: a core that works on a picture of its own waits for nobody. With OpenVINO, which runs one
-picture at a time on all cores, the others resize meanwhile. Each picture is a batch of its own, so its bytes do not
+A bounded number of pictures is under way. On a CPU several threads run the network, each on its share of the cores: a
+core that works on a picture of its own waits for nobody. Each picture is then a batch of its own, so its bytes do not
 depend on which others came beside it. On a GPU one thread runs what waits of one network size together.
 """
 
@@ -21,7 +20,7 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from ..engines import TORCH
-from ..engines.cores import usable_cores
+from ..engines.cores import callers
 from ..errors import DepthmapError, ImageError
 from ..fetching import is_url, stand_in
 from ..images import photo_of
@@ -36,16 +35,9 @@ if TYPE_CHECKING:
     from ..depth import Depth
     from ..estimator import DepthEstimator
 
-MOST_CALLERS = 4
-"""Threads that run the network at most: each picture under way takes memory for its activations."""
 _READERS, _WRITERS = 2, 2
 _SPARE = 4  # pictures that are read, or wait to be written, beside those in the network
 _TICK = 0.5  # seconds after which a thread that waits looks whether the run was stopped
-
-
-def callers() -> int:
-    """Return how many threads are to run the network here; `DepthEstimator` is to be told."""
-    return min(MOST_CALLERS, usable_cores())
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def stream(
     sources : sequence of Source
         See `sources.open_sources`. They can be gone through once.
     estimator : DepthEstimator
-        Made for as many ``callers`` as `pipeline.callers` says.
+        Made for as many ``callers`` as `engines.cores.callers` says.
     order : Order
         What is to be made of each.
     notify : callable, optional

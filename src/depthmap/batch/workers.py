@@ -20,16 +20,14 @@ from typing import TYPE_CHECKING, Any
 from ..engines.cores import usable_cores
 from ..errors import DepthmapError
 from .jobs import Job
-from .pipeline import MOST_CALLERS, Done, Task, Work, run
+from .pipeline import Done, Task, Work, run
 from .steps import failed
 
 if TYPE_CHECKING:
     from ..estimator import DepthEstimator
 
-_WINDOW = 4 * MOST_CALLERS
+_WINDOW = 16
 """Tasks that a process has at a time: more than it works on, so that it never waits for the next."""
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""Set before NumPy is imported: what it resizes depends in the last bit on how many threads share it."""
 
 
 @contextmanager
@@ -118,7 +116,7 @@ class _Crew:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.start), daemon=True)
-        with environment(OMP_NUM_THREADS=str(self.cores), **ONE_THREAD):
+        with environment(OMP_NUM_THREADS=str(self.cores)):
             process.start()
         theirs.close()
         worker = _Worker(process, ours)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,10 +121,6 @@ def streaming(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def flowing(*args: Any, **options: Any) -> Any:
         flow = Flow(**{name: options.pop(name) for name in Flow.__dataclass_fields__})
-        if flow.streams(options["paths"], options["out"]):
-            # Read as NumPy is imported, which is soon. Each thread that predicts has a core of its own, and what NumPy
-            # resizes depends in the last bit on how many threads share it; see `batch.workers.ONE_THREAD`.
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return function(*args, flow=flow, **options)
 
     decorated: Callable[..., Any] = flowing

@@ -74,11 +74,12 @@ def video(
     if resume and source is not None and (done := _done(source, targets)):
         session.say("Nothing to do: the film is there already.")
         return _names(session, done)
+    from ..engines.cores import callers
     from ..video import make, open_camera, open_film
     from .progress import in_frames
 
     with open_film(source) if source is not None else open_camera(str(camera)) as opened:
-        estimator = choice.make(session, frames or opened.frames or _LIVE)
+        estimator = choice.make(session, frames or opened.frames or _LIVE, 1 if opened.is_live else callers())
         session.say(_about(opened))
         with in_frames(session) as report:
             summary = make(

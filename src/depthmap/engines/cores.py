@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_MOST_CALLERS = 4
+"""Threads that run a network at once at most: each picture under way takes memory for its activations."""
 _callers: ContextVar[int] = ContextVar("callers", default=1)
 
 
@@ -24,6 +26,11 @@ def shared_by(callers: int) -> Iterator[None]:
         yield
     finally:
         _callers.reset(token)
+
+
+def callers() -> int:
+    """Return how many threads are to run a network that many pictures wait for; `DepthEstimator` is to be told."""
+    return min(_MOST_CALLERS, usable_cores())
 
 
 def runs_at_once() -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openvino
 
 from . import winograd
-from .cores import usable_cores
+from .cores import runs_at_once, usable_cores
 
 if TYPE_CHECKING:
     from . import Float32, Runner
@@ -26,8 +27,10 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
     """
     core = openvino.Core()
     short = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    streams = runs_at_once()
     config = {
         "INFERENCE_NUM_THREADS": usable_cores(),
+        "NUM_STREAMS": streams,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if short else "f32",
         "CPU_RUNTIME_CACHE_CAPACITY": _SIZES,
@@ -37,22 +40,38 @@ def open_artefact(path: Path, *, half: bool = False, many: bool = False) -> Runn
         winograd.rewrite(model)
     compiled = core.compile_model(model, "CPU", config)
     # A request is one thread's at a time. It is not kept by the thread: threads go, and all others of them in a fork.
-    idle: deque[openvino.InferRequest] = deque()
-    # Runs wait for each other in any case, as there is one stream; but two threads that did so within OpenVINO were
-    # once found to wait for ever, both while they handed over a picture.
-    one_at_a_time = threading.Lock()
+    idle: deque[_Request] = deque()
+    places = threading.BoundedSemaphore(streams)  # more would only wait within OpenVINO
 
     def run(*inputs: Float32) -> tuple[Float32, ...]:
-        with one_at_a_time:
+        with places:
             try:
                 request = idle.pop()
             except IndexError:
-                request = compiled.create_infer_request()
-            results = request.infer(dict(enumerate(inputs)))
-            outputs = tuple(
-                results[number].copy() for number in range(len(results))
-            )  # the next run writes over them
+                request = _Request(compiled)
+            outputs = request.run(inputs)
             idle.append(request)
             return outputs
 
     return run
+
+
+class _Request:
+    """Runs a compiled network, in memory of its own.
+
+    Pictures are copied into tensors that OpenVINO made. When it was handed NumPy's instead, two threads were once found
+    to wait for ever, both while they did so.
+    """
+
+    def __init__(self, compiled: openvino.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+        self._tensors = [self._request.get_input_tensor(number) for number in range(len(compiled.inputs))]
+
+    def run(self, inputs: Sequence[Float32]) -> tuple[Float32, ...]:
+        for tensor, values in zip(self._tensors, inputs, strict=True):
+            tensor.shape = values.shape
+            tensor.data[...] = values
+        results = self._request.infer()
+        return tuple(
+            results[number].copy() for number in range(len(results))
+        )  # the next run writes over them

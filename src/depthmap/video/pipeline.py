@@ -23,7 +23,7 @@ from .looks import GROUP
 from .packages import PYAV
 from .parts import Parts
 from .reading import Film, Frame
-from .stages import Sink, Stage
+from .stages import Sink, Stage, in_order
 from .steady import AsTheyAre, Steadied, Steady
 from .writing import Piece, Shape
 
@@ -201,11 +201,16 @@ def _estimate(
     done: Work,
 ) -> None:
     """Give each batch's depth to the sink."""
-    for batch in batches:
+
+    def made(batch: list[Frame]) -> tuple[list[_Made], float]:
         start = time.perf_counter()
         depths = estimator.depths([Photo(frame.pixels, film.name) for frame in batch], len(batch))
-        done.inference += time.perf_counter() - start
-        sink.put([_Made(frame, depth) for frame, depth in zip(batch, depths, strict=True)])
+        return list(map(_Made, batch, depths)), time.perf_counter() - start
+
+    at_once = 1 if film.is_live else estimator.callers
+    for frames, seconds in in_order(made, batches, at_once, "depthmap-predict"):
+        done.inference += seconds / at_once
+        sink.put(frames)
 
 
 def _size(film: Film) -> int:

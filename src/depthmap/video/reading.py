@@ -104,6 +104,7 @@ class Film:
     _stream: Any
     _decoded: Iterator[Any]
     _turn: Turn
+    _reformatter: Any  # a frame's own begins anew each time
     damage: str = ""
     """Why it ended before its end, or what was left out; empty when it is whole."""
 
@@ -137,14 +138,15 @@ class Film:
     def _rgb(self, frame: Any, tags: Tags) -> NDArray[np.uint8]:
         """Return the pixels of a frame, at the size of the first."""
         width, height = (self.height, self.width) if self._turn.swap else (self.width, self.height)
-        picture: NDArray[np.uint8] = frame.to_ndarray(
+        picture: NDArray[np.uint8] = self._reformatter.reformat(
+            frame,
             format="rgb24",
             width=width,
             height=height,
             src_colorspace=tags.scaler,
             dst_colorspace=tags.scaler,
             src_color_range=tags.range,
-        )
+        ).to_ndarray()
         return picture
 
 
@@ -210,10 +212,12 @@ def _film(container: Any, name: str, *, is_live: bool) -> Film:
     if stream is None:
         container.close()
         raise VideoError("There is no picture in this file", name, "Give a video: this may be sound alone.")
+    av = PYAV.load()
     stream.thread_type = "AUTO"
     film = Film(
         name, 0, 0, _fraction(stream.time_base, Fraction(1, 90000)), _fraction(stream.average_rate, _USUAL_RATE),
         0, Fraction(1), Tags(), is_live, Fraction(0), container, stream, iter(()), Turn(),
+        av.video.reformatter.VideoReformatter(),
     )  # fmt: skip
     decoded = _decoded(film)
     first = next(decoded, None)

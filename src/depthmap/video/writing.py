@@ -79,6 +79,9 @@ class _FilmPiece:
         self._durations: dict[int, int] = {}
         self._container: Any = None
         self._stream: Any = None
+        self._reformatter = (
+            PYAV.load().video.reformatter.VideoReformatter()
+        )  # a frame's own begins anew each time
         self._tags = Tags()
 
     def _open(self, width: int, height: int) -> None:
@@ -102,7 +105,8 @@ class _FilmPiece:
             self._open(pixels.shape[1], pixels.shape[0])
         frame = PYAV.load().VideoFrame.from_ndarray(pixels, format=self._look.painted)
         if self._look.painted == "rgb24":
-            frame = frame.reformat(
+            frame = self._reformatter.reformat(
+                frame,
                 format=self._stream.pix_fmt,
                 src_colorspace=self._tags.scaler,
                 dst_colorspace=self._tags.scaler,
