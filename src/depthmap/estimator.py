@@ -55,7 +55,7 @@ class DepthEstimator:
     engine : str
         "torch", "onnxruntime", "openvino", or "auto": on a CPU the one that, for so many pictures, is ready and done
         soonest, of those that are installed and for which the model was compiled; else torch, or onnxruntime where
-        torch is not installed.
+        torch is not installed or the pictures are many.
     pictures : int
         How many are to come, as far as that is known.
     progress : callable, optional
@@ -128,11 +128,9 @@ class DepthEstimator:
             opened = names and open_model(
                 model_name, cache, names, half=optimize, many=many, use_cache=use_cache
             )
-            if (
-                not opened
-                and PLAIN.name in names
-                and (engine == PLAIN.name or not TORCH_EXTRA.is_installed())
-            ):
+            # Not compiled, it serves many pictures sooner than torch, and few where there is no torch.
+            plain = engine == PLAIN.name or many or not TORCH_EXTRA.is_installed()
+            if not opened and PLAIN.name in names and plain:
                 opened = open_weights(model_name, cache, many=many, use_cache=use_cache, progress=progress)
         if opened:
             self._take(opened)

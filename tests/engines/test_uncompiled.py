@@ -196,3 +196,8 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(
         patch.setattr(plain, "artefact", replaced)
         estimator = DepthEstimator("mine", engine=ENGINE)
     require_right(estimator, DepthEstimator("mine", engine="torch").predict(PHOTO))
+
+
+def test_by_itself_it_serves_many_pictures_and_torch_a_few(cache: ModelCache, expected: np.ndarray) -> None:
+    require_right(DepthEstimator("mine", "cpu", pictures=100), expected)
+    assert DepthEstimator("mine", "cpu", pictures=1).engine == "torch"
