@@ -22,6 +22,7 @@ from .servers import (
 )
 
 ROW = 3
+pytestmark = pytest.mark.sampled(3)
 CUTS = [0, 1, MIB - 1, MIB, 3 * MIB + 12_345, -1]
 
 

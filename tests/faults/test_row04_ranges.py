@@ -34,6 +34,7 @@ from .servers import (
 )
 
 ROW = 4
+pytestmark = pytest.mark.sampled(3)
 CUT = 3 * MIB + 12_345
 CUTS = [MIB, CUT]
 

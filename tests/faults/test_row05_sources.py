@@ -26,6 +26,7 @@ from .servers import (
 )
 
 ROW = 5
+pytestmark = pytest.mark.sampled(3)
 
 
 # -- a stalled socket -------------------------------------------------------------------------------------------
