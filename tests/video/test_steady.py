@@ -12,7 +12,8 @@ import pytest
 from depthmap.depth import METRIC, Depth
 from depthmap.estimator import DepthEstimator
 from depthmap.images import Photo
-from depthmap.video.steady import AHEAD, State, Steadied, Steady
+from depthmap.video.running import State
+from depthmap.video.steady import AHEAD, Steadied, Steady
 from raycast import room
 from support import PHOTO
 from video.films import photo

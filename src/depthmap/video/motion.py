@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,9 +57,10 @@ class Motion(NamedTuple):
         """Whether the camera stood."""
         return self.farthest < _STILL
 
-    def scaled(self, factor: float) -> Motion:
-        """Return the same for a frame of another size."""
-        return Motion(*(tuple(value * factor for value in row) for row in self))  # type: ignore[arg-type]  # three each
+    def scaled(self, across: float, down: float) -> Motion:
+        """Return the same for a frame that is so many times as wide and as high."""
+        (a0, a1, a2), (b0, b1, b2) = self
+        return Motion((a0 * across, a1 * across, a2 * across), (b0 * down, b1 * down, b2 * down))
 
     def plus(self, step: NDArray[Any]) -> Motion:
         """Return the motion with a shift, or with all six unknowns in the order of `_refined`, added."""
@@ -82,6 +84,9 @@ class Motion(NamedTuple):
         seen: NDArray[np.bool_] = (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
         return seen
 
+    def _matrix(self, width: int, height: int) -> NDArray[np.float64]:
+        return np.array([*self._rows(width, height), (0.0, 0.0, 1.0)])
+
     def _rows(self, width: int, height: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Return column and row in the earlier frame, by those in the later, where pixels are at 0.5, 1.5, ..."""
         (a0, a1, a2), (b0, b1, b2) = self.a, self.b
@@ -89,6 +94,16 @@ class Motion(NamedTuple):
             (1 + 2 * a1 / width, 2 * a2 / height, a0 - a1 - a2),
             (2 * b1 / width, 1 + 2 * b2 / height, b0 - b1 - b2),
         )
+
+
+def back(motions: Sequence[Motion], width: int, height: int) -> Motion:
+    """Return the way back over motions, first to last: where each place of the first frame is in the last."""
+    whole = np.eye(3)
+    for motion in motions:
+        whole = whole @ motion._matrix(width, height)
+    (xx, xy, x), (yx, yy, y), _ = np.linalg.inv(whole).tolist()
+    a1, a2, b1, b2 = (xx - 1) * width / 2, xy * height / 2, yx * width / 2, (yy - 1) * height / 2
+    return Motion((x + a1 + a2, a1, a2), (y + b1 + b2, b1, b2))
 
 
 def find(earlier: Float32, later: Float32) -> Motion:
@@ -102,14 +117,14 @@ def find(earlier: Float32, later: Float32) -> Motion:
     """
     if min(earlier.shape) < 2 * _LEAST:
         return Motion()
-    levels = [(halved(earlier), halved(later))]
+    levels = [(earlier, later)]
     while min(levels[-1][0].shape) >= 2 * _SMALLEST:
         levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
     motion = Motion()
     for number in reversed(range(len(levels))):
         # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.
-        motion = _refined(motion.scaled(2.0), *levels[number], 6 if number < _FINE else 2)
-    return motion.scaled(2.0)
+        motion = _refined(motion.scaled(2.0, 2.0), *levels[number], 6 if number < _FINE else 2)
+    return motion
 
 
 def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) -> Motion:
