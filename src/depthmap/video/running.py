@@ -99,7 +99,7 @@ def advanced(state: State, frame: Seen) -> tuple[State, Motion]:
     known = _known(frame.inverse, luma.shape)
     if known is not _ALL:
         change[~np.isfinite(change)] = 0
-    trust = still * resized(_likely(change, state), luma.shape, Image.Resampling.BOX)
+    trust = still * _likely(resized(change, luma.shape, Image.Resampling.BOX), state)
     frames = np.minimum(frames * trust, np.float32(_LONGEST - 1)) * known + known
     weight = 1 / np.maximum(frames, 1)
     inverse = inverse + change * resized(weight, size)
@@ -166,7 +166,8 @@ def _still(before: Float32, now: Float32) -> Float32:
 
 
 def _range(state: State) -> tuple[float, float]:
-    known = state.inverse[::2, ::2][resized(state.frames, state.inverse.shape)[::2, ::2] > 0]
+    sampled = state.inverse[::2, ::2]
+    known = sampled[resized(state.frames, sampled.shape) > 0]
     return shown_range(known if known.size else state.inverse)
 
 

@@ -20,7 +20,8 @@ Sources: scale and shift by least squares are MiDaS's (Ranftl et al. 2020), who 
 along the motion of frames that were processed one by one is that of Lang et al., "Practical temporal consistency for
 image-based graphics applications", 2012, and of Bonneel et al., "Blind video temporal consistency", 2015, whose
 weights also fall with the difference of the pictures. A smoothed range that starts anew at cuts is what iw3 (nunif, by
-nagadomi) does. Looking back is fixed-lag smoothing: Anderson and Moore, "Optimal Filtering", 1979, chapter 7. The modules named above state theirs.
+nagadomi) does. Looking back is fixed-lag smoothing: Anderson and Moore, "Optimal Filtering", 1979, chapter
+7. The modules named above state theirs.
 """
 
 from __future__ import annotations
@@ -206,4 +207,4 @@ def _in_scale(frame: Seen, line: Line, running: Float32) -> Depth:
     if depth.kind == RELATIVE_INVERSE:
         return replace(depth, values=inverse)
     with np.errstate(divide="ignore"):
-        return replace(depth, values=1 / np.maximum(inverse, 0))
+        return replace(depth, values=np.float32(1) / np.maximum(inverse, np.float32(0)))
