@@ -45,6 +45,28 @@ def test_a_zoom_with_a_turn_brings_the_earlier_picture_onto_the_later() -> None:
     assert np.abs(found.bring(before) - after)[seen].mean() < 0.15 * np.abs(before - after).mean()
 
 
+def test_the_way_back_over_motions_undoes_them() -> None:
+    motions = [
+        motion.Motion((3.0, 0.5, -1.0), (1.0, 0.25, 2.0)),
+        motion.Motion((-8.0, 2.0, 0.0), (0.5, 0.0, -1.5)),
+    ]
+    x, y = np.meshgrid(np.arange(SIZE[0], dtype=np.float32), np.arange(SIZE[1], dtype=np.float32))
+    inside = (slice(20, -20), slice(20, -20))
+    how = Image.Resampling.BILINEAR  # which leaves slopes as they are
+    for place in (x, y):
+        moved = motions[1].bring(motions[0].bring(place, how), how)
+        assert np.abs(moved - place)[inside].mean() > 0.5
+        returned = motion.back(motions, *SIZE).bring(moved, how)
+        np.testing.assert_allclose(returned[inside], place[inside], atol=0.02)
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_some_of_the_rows_are_as_they_are_in_the_whole(every: int) -> None:
+    picture, _ = views((1, 0, 0, 0, 1, 0))
+    moved = motion.Motion((3.3, 0.5, -1.0), (1.2, 0.25, 2.0))
+    np.testing.assert_allclose(moved.bring(picture, every=every), moved.bring(picture)[::every], atol=0.01)
+
+
 def test_a_camera_that_stands_is_still_in_spite_of_noise() -> None:
     before, _ = views((1, 0, 0, 0, 1, 0))
     noisy = [before + RANDOM.normal(0, 4, before.shape).astype(np.float32) for _ in range(2)]

@@ -13,7 +13,7 @@ from .grids import middle
 Float32 = NDArray[np.float32]
 
 _ROUNDS = 4
-_ENOUGH = 10_000
+_ENOUGH = 5_000
 """Places from which two numbers are found as well as from more; up to here NumPy's BLAS begins no threads."""
 _TUKEY = 4.685
 """Residuals beyond so many standard deviations have no part: 95 % efficiency for normal noise."""

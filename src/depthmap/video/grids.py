@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Float32 = NDArray[np.float32]
 
@@ -40,6 +41,15 @@ def halved(values: Float32) -> Float32:
     across = wider[:, :-2:2] + wider[:, 3::2] + 3 * (wider[:, 1:-1:2] + wider[:, 2::2])
     half: Float32 = (across[:-2:2] + across[3::2] + 3 * (across[1:-1:2] + across[2::2])) * np.float32(1 / 64)
     return half
+
+
+def resized(
+    values: Float32, shape: tuple[int, ...], how: Image.Resampling = Image.Resampling.BILINEAR
+) -> Float32:
+    """Return a map at another size (h, w)."""
+    if values.shape == shape:
+        return values
+    return np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), how))
 
 
 def middle(values: Float32) -> float:

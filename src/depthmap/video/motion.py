@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,8 @@ _LEAST = 4
 """Pixels of a side in which movement can be seen."""
 _STEPS = 4
 _DAMPING = 1e-4
+_LEAST_NORMAL = 1e-3
+"""What keeps the equations solvable where nothing has a slope; the sums of squared slopes are thousands."""
 _SLOPE = 2.0
 """Grey levels a pixel that count as no slope."""
 _ENOUGH = 5_000
@@ -56,9 +60,10 @@ class Motion(NamedTuple):
         """Whether the camera stood."""
         return self.farthest < _STILL
 
-    def scaled(self, factor: float) -> Motion:
-        """Return the same for a frame of another size."""
-        return Motion(*(tuple(value * factor for value in row) for row in self))  # type: ignore[arg-type]  # three each
+    def scaled(self, across: float, down: float) -> Motion:
+        """Return the same for a frame that is so many times as wide and as high."""
+        (a0, a1, a2), (b0, b1, b2) = self
+        return Motion((a0 * across, a1 * across, a2 * across), (b0 * down, b1 * down, b2 * down))
 
     def plus(self, step: NDArray[Any]) -> Motion:
         """Return the motion with a shift, or with all six unknowns in the order of `_refined`, added."""
@@ -66,12 +71,21 @@ class Motion(NamedTuple):
         a, b = self
         return Motion((a[0] + shift_x, a[1] + a1, a[2] + a2), (b[0] + shift_y, b[1] + b1, b[2] + b2))
 
-    def bring(self, earlier: Float32, how: Image.Resampling = Image.Resampling.BICUBIC) -> Float32:
-        """Return an earlier map (h, w) as the later frame sees it; what is beyond its border is 0."""
+    def bring(
+        self, earlier: Float32, how: Image.Resampling = Image.Resampling.BICUBIC, every: int = 1
+    ) -> Float32:
+        """Return an earlier map (h, w) as the later frame sees it, or every so manieth of its rows.
+
+        What is beyond its border is 0.
+        """
         height, width = earlier.shape
-        across, down = self._rows(width, height)
-        picture = Image.fromarray(earlier)
-        return np.asarray(picture.transform((width, height), Image.Transform.AFFINE, (*across, *down), how))
+        matrix = [
+            value
+            for x, y, start in self._rows(width, height)
+            for value in (x, y * every, start + y * (1 - every) / 2)
+        ]
+        size = (width, math.ceil(height / every))
+        return np.asarray(Image.fromarray(earlier).transform(size, Image.Transform.AFFINE, matrix, how))
 
     def seen(self, width: int, height: int) -> NDArray[np.bool_]:
         """Return which places (h, w) of the later frame the earlier saw."""
@@ -82,6 +96,9 @@ class Motion(NamedTuple):
         seen: NDArray[np.bool_] = (column >= 0) & (column <= width) & (row >= 0) & (row <= height)
         return seen
 
+    def _matrix(self, width: int, height: int) -> NDArray[np.float64]:
+        return np.array([*self._rows(width, height), (0.0, 0.0, 1.0)])
+
     def _rows(self, width: int, height: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Return column and row in the earlier frame, by those in the later, where pixels are at 0.5, 1.5, ..."""
         (a0, a1, a2), (b0, b1, b2) = self.a, self.b
@@ -89,6 +106,16 @@ class Motion(NamedTuple):
             (1 + 2 * a1 / width, 2 * a2 / height, a0 - a1 - a2),
             (2 * b1 / width, 1 + 2 * b2 / height, b0 - b1 - b2),
         )
+
+
+def back(motions: Sequence[Motion], width: int, height: int) -> Motion:
+    """Return the way back over motions, first to last: where each place of the first frame is in the last."""
+    whole = np.eye(3)
+    for motion in motions:
+        whole = whole @ motion._matrix(width, height)
+    (xx, xy, x), (yx, yy, y), _ = np.linalg.inv(whole).tolist()
+    a1, a2, b1, b2 = (xx - 1) * width / 2, xy * height / 2, yx * width / 2, (yy - 1) * height / 2
+    return Motion((x + a1 + a2, a1, a2), (y + b1 + b2, b1, b2))
 
 
 def find(earlier: Float32, later: Float32) -> Motion:
@@ -102,48 +129,51 @@ def find(earlier: Float32, later: Float32) -> Motion:
     """
     if min(earlier.shape) < 2 * _LEAST:
         return Motion()
-    levels = [(halved(earlier), halved(later))]
+    levels = [(earlier, later)]
     while min(levels[-1][0].shape) >= 2 * _SMALLEST:
         levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
     motion = Motion()
     for number in reversed(range(len(levels))):
         # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.
-        motion = _refined(motion.scaled(2.0), *levels[number], 6 if number < _FINE else 2)
-    return motion.scaled(2.0)
+        motion = _refined(motion.scaled(2.0, 2.0), *levels[number], 6 if number < _FINE else 2)
+    return motion
 
 
 def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) -> Motion:
     """Return a better motion; of 2 unknowns it is a shift, of 6 affine."""
     height, width = later.shape
-    across, down = slopes(later)
-    x = np.linspace(-1 + 1 / width, 1 - 1 / width, width, dtype=np.float32)
-    y = np.linspace(-1 + 1 / height, 1 - 1 / height, height, dtype=np.float32)[:, None]
-    every = slice(None, None, math.ceil(later.size / _ENOUGH))
+    step = math.ceil(later.size / _ENOUGH)
+    x, y = _places(width), _places(height)[::step, None]
+    across, down = (slope[::step] for slope in slopes(later))
     rates = np.stack(
-        [
-            rate.ravel()[every]
-            for rate in (across, down, across * x, across * y, down * x, down * y)[:unknowns]
-        ]
+        [rate.ravel() for rate in (across, down, across * x, across * y, down * x, down * y)[:unknowns]]
     )
     # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
-    steepness = (np.hypot(across, down) + np.float32(_SLOPE)).ravel()[every]
+    flatness = 1 / (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
+    seen = later[::step]
     for _ in range(_STEPS):
-        residuals = (later - motion.bring(earlier)).ravel()[every]
-        weighted = rates * _biweight(residuals / steepness)
-        step = _solved(weighted @ rates.T, (weighted * residuals).sum(axis=1))
-        motion = motion.plus(step)
+        residuals = (seen - motion.bring(earlier, every=step)).ravel()
+        weighted = rates * _biweight(residuals * flatness)
+        change = _solved(weighted @ rates.T, (weighted * residuals).sum(axis=1))
+        motion = motion.plus(change)
         if motion.farthest > max(width, height):
             return Motion()  # it found nothing
-        if np.abs(step).max() < _DONE:
+        if np.abs(change).max() < _DONE:
             break
     return motion
 
 
+@lru_cache(maxsize=32)
+def _places(length: int) -> Float32:
+    """Return where the pixels of a side lie, from -1 to 1."""
+    return np.linspace(-1 + 1 / length, 1 - 1 / length, length, dtype=np.float32)
+
+
 def _solved(normal: Float32, right: Float32) -> NDArray[Any]:
     damped = normal.astype(np.float64)
-    damped[np.diag_indices(len(right))] *= 1 + _DAMPING
-    solution: NDArray[Any] = np.linalg.lstsq(damped, right.astype(np.float64), rcond=None)[0]
-    return solution
+    damped.flat[:: len(right) + 1] *= 1 + _DAMPING
+    damped.flat[:: len(right) + 1] += _LEAST_NORMAL
+    return np.linalg.solve(damped, right.astype(np.float64))
 
 
 def _biweight(residuals: Float32) -> Float32:

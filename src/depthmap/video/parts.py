@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError, UsageError
 from ..outputs.publishing import publish
-from .steady import State
+from .running import State
 
 COLUMNS = ("time", "duration", "scale", "shift", "low", "high", "shot")
 """What is kept of each frame: its time and duration in ticks, its scale and shift, its range, and its shot."""
