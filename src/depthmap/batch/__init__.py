@@ -7,7 +7,7 @@ keeps a manifest of what is done, and no more than counts in memory.
 from __future__ import annotations
 
 from ..engines.cores import callers
-from .clusters import on_ray
+from .datasets import on_ray
 from .jobs import Job, Result, Summary, Tally
 from .local import Factory, run, run_jobs
 from .patterns import expand
