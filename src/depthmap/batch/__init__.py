@@ -13,6 +13,7 @@ from .local import Factory, run, run_jobs
 from .patterns import expand
 from .planning import Plan, plan
 from .sources import open_sources
+from .spark import udf
 from .streaming import Order, planned, stream
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "stream",
     "planned",
     "on_ray",
+    "udf",
     "open_sources",
     "callers",
     "Order",

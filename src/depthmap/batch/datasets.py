@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DepthmapError
-from ..images import photo_of, read_photo
-from ..outputs import OUTPUTS, Options, require
+from ..outputs import Options
 from .clusters import RAY
-from .jobs import Job
 from .pipeline import Work
-from .steps import Begin, Finish, Read, estimated
+from .rows import Rows, check_outputs
+from .steps import Begin, Finish
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -71,17 +68,15 @@ def on_ray(
         When there is no such output.
     """
     ray = RAY.load()
-    for name in outputs:
-        if needed := require(name).needs:
-            needed.check()
+    check_outputs(outputs)
     # One core is left for Ray's own reading and writing, which would else wait for the actors to end.
     most = max(1, int((ray.cluster_resources().get("CPU", 1) - 1) / max(num_cpus, 1e-3)))
     rows: Any = dataset  # ray's types want a function here, and take a class
     mapped: Dataset = rows.map(
         _Rows,
         fn_constructor_kwargs={
-            "arguments": {"model_name": model, "pictures": 1000, **estimator},
             "column": column,
+            "arguments": {"model_name": model, **estimator},
             "outputs": tuple(outputs),
             "work": Work(options or Options(), begin=begin, finish=finish),
         },
@@ -95,40 +90,9 @@ def on_ray(
 class _Rows:
     """Rows in, rows out."""
 
-    def __init__(self, arguments: dict[str, Any], column: str, outputs: Sequence[str], work: Work) -> None:
-        from ..estimator import DepthEstimator
-
-        self.estimator = DepthEstimator(**arguments)
+    def __init__(self, column: str, **more: Any) -> None:
         self.column = column
-        self.outputs = outputs
-        self.work = work
+        self.rows = Rows(**more)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        columns = self.outputs or ("depth",)
-        try:
-            return {**row, **self._columns(row), "error": ""}
-        except DepthmapError as error:
-            return {**row, **dict.fromkeys(columns), "error": str(error)}
-
-    def _columns(self, row: dict[str, Any]) -> dict[str, Any]:
-        value, name = row[self.column], str(row.get("path", ""))
-        if isinstance(value, (bytes, bytearray)):
-            photo = photo_of(bytes(value), name or "a picture in memory", name.rpartition("/")[2])
-        else:
-            photo = read_photo(value)
-        if self.work.begin:
-            photo = self.work.begin(photo)
-        ((_, depth),) = estimated([Read(Job(b"", name, {}), photo, {})], self.estimator)
-        if isinstance(depth, DepthmapError):
-            raise depth
-        if self.work.finish:
-            depth = self.work.finish(depth)
-        if not self.outputs:
-            return {"depth": depth.masked}
-        return {output: _encoded(output, depth, self.work.options) for output in self.outputs}
-
-
-def _encoded(output: str, depth: Any, options: Options) -> bytes:
-    stream = io.BytesIO()
-    OUTPUTS[output].write(stream, depth, options)
-    return stream.getvalue()
+        return {**row, **self.rows.columns(row[self.column], str(row.get("path", "")))}
