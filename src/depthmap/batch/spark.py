@@ -58,7 +58,7 @@ def udf(
     UsageError
         When there is no such output, or none at all.
     """
-    SPARK.check()
+    SPARK.load()
     pandas = PANDAS.load()
     if not outputs:
         raise UsageError("No output is named", remedy='Name one or more, such as outputs=["png16"].')
