@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from batch.rays import PICTURES, write_photos
+from batch.rays import MARKS, PICTURES, write_photos
 from batch.test_streaming import outputs, streamed
 from depthmap.batch import udf
 from depthmap.batch.workers import environment
@@ -19,9 +19,7 @@ from depthmap.errors import UsageError
 
 pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'depthmap[spark]'")
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.extra,
-    pytest.mark.filterwarnings("ignore"),
+    *MARKS,
     pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java: apt install default-jre-headless"),
 ]
 
