@@ -59,20 +59,23 @@ def naive(pictures: Path, out: Path, model: str, outputs: list[str]) -> float:
     return len(paths) / (time.perf_counter() - start)
 
 
-def streamed(pictures: Path, out: Path, model: str, outputs: list[str], workers: int) -> float:
+def streamed(
+    pictures: Path, out: Path, model: str, outputs: list[str], workers: int = 1, ray: str | None = None
+) -> float:
+    """Return the pictures per second of a streamed run, from when its processes, if it has some, have begun."""
     from depthmap import DepthEstimator
     from depthmap.batch import Order, callers, open_sources, stream
 
     estimator = DepthEstimator(model, "cpu", pictures=1000, callers=callers())
     estimator.depth(next(pictures.iterdir()))
-    order = Order(str(out), outputs, workers=workers, overwrite=True)
+    order = Order(str(out), outputs, workers=workers, ray=ray, overwrite=True)
     times: list[float] = []
     tally = stream(
         open_sources([pictures]), estimator, order, lambda result: times.append(time.perf_counter())
     )
     assert tally.count("done") == tally.ended == len(times), tally
     # The processes that begin cost the same for ten pictures and for millions.
-    skipped = len(times) // 10 if workers > 1 else 0
+    skipped = len(times) // 10 if workers > 1 or ray is not None else 0
     return (len(times) - 1 - skipped) / (times[-1] - times[skipped])
 
 

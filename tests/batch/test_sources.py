@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from depthmap.batch import on_ray, udf
 from depthmap.batch.sources import Item, items, open_sources
 from depthmap.errors import MissingExtra, UsageError
 from support import PHOTO
@@ -182,6 +183,17 @@ def test_what_a_source_needs_is_named_when_it_is_missing(
         open_sources([tmp_path / "t.parquet"])
     with pytest.raises(MissingExtra, match=r"depthmap\[remote\]"):
         open_sources(["s3://bucket/photos"])
+
+
+def test_what_tables_of_ray_and_spark_need_is_named_when_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("ray", "pyspark", "pandas"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=r"depthmap\[ray\]"):
+        on_ray(None)  # type: ignore[arg-type]  # it is not looked at
+    with pytest.raises(MissingExtra, match=r"depthmap\[spark\]"):
+        udf()
 
 
 @pytest.mark.extra

@@ -7,12 +7,13 @@ keeps a manifest of what is done, and no more than counts in memory.
 from __future__ import annotations
 
 from ..engines.cores import callers
-from .clusters import on_ray
+from .datasets import on_ray
 from .jobs import Job, Result, Summary, Tally
 from .local import Factory, run, run_jobs
 from .patterns import expand
 from .planning import Plan, plan
 from .sources import open_sources
+from .spark import udf
 from .streaming import Order, planned, stream
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "stream",
     "planned",
     "on_ray",
+    "udf",
     "open_sources",
     "callers",
     "Order",

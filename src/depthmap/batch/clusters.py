@@ -1,4 +1,4 @@
-"""Many machines, by Ray: tasks in and results out as elsewhere in this package, or columns of a Ray dataset.
+"""Many machines, by Ray: tasks in and results out as elsewhere in this package.
 
 Each actor opens the model from the cache of its node. The cache's lock lets one of a node's actors fetch it, once, and
 all map that one copy. An actor has one core by default, and runs each picture alone on it: the bytes are those that a
@@ -7,12 +7,11 @@ streamed run writes on one machine with the same engine.
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, Queue
@@ -20,16 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DepthmapError
 from ..extras import Extra
-from ..images import photo_of, read_photo
-from ..outputs import OUTPUTS, Options, require
-from .jobs import Job, Result
+from .jobs import Result
 from .pipeline import Done, Task, Work, read_task, write_read
-from .steps import Begin, Finish, Read, estimated, failed
+from .steps import Read, estimated, failed
 from .workers import NO_JOB, Start
 
 if TYPE_CHECKING:
-    from ray.data import Dataset
-
     from ..estimator import DepthEstimator
 
 RAY = Extra("ray", "ray", "Runs on several machines")
@@ -227,119 +222,3 @@ class _Pool:
                 self.queue.get_nowait()
         for actor in (*self.actors, *self.starting.values()):
             self.ray.kill(actor)
-
-
-def on_ray(
-    dataset: Dataset,
-    model: str | None = None,
-    *,
-    column: str = "bytes",
-    outputs: Sequence[str] = (),
-    options: Options | None = None,
-    begin: Begin | None = None,
-    finish: Finish | None = None,
-    concurrency: int | tuple[int, int] | None = None,
-    num_cpus: float = 1,
-    num_gpus: float = 0,
-    **estimator: Any,
-) -> Dataset:
-    """Return a Ray dataset with the depth of each row's picture beside its other columns; it is lazy, as Ray's are.
-
-    Parameters
-    ----------
-    dataset : ray.data.Dataset
-        For example of ``ray.data.read_binary_files(..., include_paths=True)``.
-    model : str, optional
-        As for `DepthEstimator`. Each actor opens it from the cache of its node.
-    column : str
-        Has encoded pictures, paths, http or https URLs, or arrays (H, W, 3).
-    outputs : sequence of str
-        Names of `depthmap.outputs.OUTPUTS`: each gives a column of that name with the bytes of a file. Without any
-        there is a column ``depth``, float32 (H, W).
-    options : Options, optional
-        How the outputs look.
-    begin, finish : callable, optional
-        As for `depthmap.batch.run`.
-    concurrency : int or (int, int), optional
-        Actors, or the fewest and the most of a pool that scales. By default from 1 to as many as all cores of the
-        cluster but one can hold.
-    num_cpus, num_gpus : float
-        What an actor takes. The network runs on ``num_cpus`` cores.
-    estimator
-        Other arguments of `DepthEstimator`.
-
-    Returns
-    -------
-    ray.data.Dataset
-        With these columns, and ``error``: empty, or why a row's picture gave nothing. Its other new columns are null
-        then.
-
-    Raises
-    ------
-    MissingExtra
-        When ray, or a package that an output needs, is not installed.
-    UsageError
-        When there is no such output.
-    """
-    ray = RAY.load()
-    for name in outputs:
-        if needed := require(name).needs:
-            needed.check()
-    # One core is left for Ray's own reading and writing, which would else wait for the actors to end.
-    most = max(1, int((ray.cluster_resources().get("CPU", 1) - 1) / max(num_cpus, 1e-3)))
-    rows: Any = dataset  # ray's types want a function here, and take a class
-    mapped: Dataset = rows.map(
-        _Rows,
-        fn_constructor_kwargs={
-            "arguments": {"model_name": model, "pictures": 1000, **estimator},
-            "column": column,
-            "outputs": tuple(outputs),
-            "work": Work(options or Options(), begin=begin, finish=finish),
-        },
-        concurrency=concurrency or (1, most),
-        num_cpus=num_cpus,
-        num_gpus=num_gpus or None,
-    )
-    return mapped
-
-
-class _Rows:
-    """Rows in, rows out."""
-
-    def __init__(self, arguments: dict[str, Any], column: str, outputs: Sequence[str], work: Work) -> None:
-        from ..estimator import DepthEstimator
-
-        self.estimator = DepthEstimator(**arguments)
-        self.column = column
-        self.outputs = outputs
-        self.work = work
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        columns = self.outputs or ("depth",)
-        try:
-            return {**row, **self._columns(row), "error": ""}
-        except DepthmapError as error:
-            return {**row, **dict.fromkeys(columns), "error": str(error)}
-
-    def _columns(self, row: dict[str, Any]) -> dict[str, Any]:
-        value, name = row[self.column], str(row.get("path", ""))
-        if isinstance(value, (bytes, bytearray)):
-            photo = photo_of(bytes(value), name or "a picture in memory", name.rpartition("/")[2])
-        else:
-            photo = read_photo(value)
-        if self.work.begin:
-            photo = self.work.begin(photo)
-        ((_, depth),) = estimated([Read(Job(b"", name, {}), photo, {})], self.estimator)
-        if isinstance(depth, DepthmapError):
-            raise depth
-        if self.work.finish:
-            depth = self.work.finish(depth)
-        if not self.outputs:
-            return {"depth": depth.masked}
-        return {output: _encoded(output, depth, self.work.options) for output in self.outputs}
-
-
-def _encoded(output: str, depth: Any, options: Options) -> bytes:
-    stream = io.BytesIO()
-    OUTPUTS[output].write(stream, depth, options)
-    return stream.getvalue()
