@@ -23,11 +23,6 @@ def by_name(model: str) -> Method:
     return lambda path, _: estimator.depth(path).inverse_depth
 
 
-def rows(name: str, answers: score.Answers) -> str:
-    """Return the table of a model beside the baseline."""
-    return score.table({name: answers, score.BASELINE: score.lower_is_nearer(answers)})
-
-
 def main() -> None:
     """Read the command line, score, print."""
     parser = argparse.ArgumentParser(
@@ -46,14 +41,14 @@ def main() -> None:
     else:
         name, method = options.model, by_name(options.model)
     answers = score.answers(marks.pairs(), method)
-    printed = rows(name, answers)
-    print(printed)
+    table = score.beside_baseline(name, answers)
+    print(table)
     if options.wrong:
         for pair in (pair for pair, right in answers.items() if not right):
             print(f"{pair.picture}: {pair.nearer} is nearer than {pair.farther}")
     if options.card:
         card = options.card.read_text(encoding="utf-8")
-        options.card.write_text(between_markers(card, printed, score.BEGIN, score.END), encoding="utf-8")
+        options.card.write_text(between_markers(card, table, score.BEGIN, score.END), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ def shares(answers: Answers) -> dict[str, float]:
     return {**by_class, "mean of classes": sum(by_class.values()) / len(by_class)}
 
 
+def beside_baseline(name: str, answers: Answers) -> str:
+    """Return the card's table: a method's shares beside those of the baseline."""
+    return table({name: answers, BASELINE: lower_is_nearer(answers)})
+
+
 def lower_is_nearer(pairs: Iterable[Pair]) -> Answers:
     """Return what a method says that knows nothing about the picture."""
     return answers(pairs, lambda _, shape: metrics.lower_is_nearer(*shape).astype(np.float32))
