@@ -134,11 +134,11 @@ def lost_to_baseline(scores: Scores, numbers: Mapping[str, int], model: str) -> 
     ]
 
 
-def between_markers(text: str, content: str) -> str:
+def between_markers(text: str, content: str, begin: str = BEGIN, end: str = END) -> str:
     """Return ``text`` with ``content`` in place of what stands between the markers."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{content}\n{END}{after}"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def score_model(state: Mapping[str, Tensor], val: Path) -> Scores:

@@ -1,0 +1,1 @@
+"""A test of the near and the far: pairs of points in everyday photos, marked by hand. See README.md."""
