@@ -1,7 +1,7 @@
 """From data to weights, scores, pictures and card: ``python -m training --data FOLDER --run RUN [--install]``.
 
 FOLDER holds ``train/``, ``val/`` and ``photos/``. Trains (or goes on with) the run, then writes into ``RUN/export``
-what ships: the weights, their scores, the contact sheets, and the card with its tables. ``--install`` copies them into
+what ships: the weights, their scores, the contact sheets, and the card with its table. ``--install`` copies them into
 the package and the docs.
 """
 
@@ -14,8 +14,6 @@ from pathlib import Path
 import torch
 
 from . import evaluate, export, pictures, train
-from .ordinal import marks, score
-from .predict import predictor
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "docs" / "embedded-model.md"
@@ -31,12 +29,10 @@ def deliver(weights: Path, data: Path, out: Path) -> None:
     scores = evaluate.score_model(state, data / "val")
     (out / "scores.json").write_text(json.dumps(evaluate.as_json(scores), indent=1), encoding="utf-8")
     rows = evaluate.full_table(scores, data / "val")
-    order = score.beside_baseline(evaluate.MODEL, score.answers(marks.pairs(), predictor(state)))
     card = evaluate.between_markers(CARD.read_text(encoding="utf-8"), rows)
-    card = evaluate.between_markers(card, order, score.BEGIN, score.END)
     (out / CARD.name).write_text(card, encoding="utf-8")
     pictures.write(state, data, out)
-    print(rows, order, sep="\n\n")
+    print(rows)
 
 
 def install(out: Path) -> None:
