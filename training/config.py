@@ -158,6 +158,7 @@ class Config:
 
 CONFIGS = {
     "main": Config(),
+    "distilled": Config(shares={"distilled": 16}),
     "further": Config(
         shares={"indoor": 2, "nyu": 3, "outdoor": 5, "stk": 6},
         decoder_rate=7.5e-4,
@@ -171,7 +172,7 @@ CONFIGS = {
         ),
     ),
 }
-"""Runs by name; "further" goes on from the weights of another."""
+"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone."""
 
 _SHORT = Config(
     anew=True,

@@ -235,11 +235,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
+    options.add_argument("--data", type=Path, help="folder with train/ and val/")
     options.add_argument(
         "--more", type=Path, action="append", default=[], help="folder with further pairs of these sources"
     )
-    options.add_argument("--run", type=Path, required=True, help="its folder; resumed when it holds last.pt")
+    options.add_argument("--run", type=Path, help="its folder; resumed when it holds last.pt")
     options.add_argument("--config", choices=CONFIGS, default="main")
     options.add_argument(
         "--steps", type=stage_steps, action="append", default=[], metavar="STAGE=STEPS", help="another length"
