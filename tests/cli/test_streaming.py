@@ -57,7 +57,8 @@ def test_lists_archives_and_shards(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stdin:
-        buffer = io.BufferedReader(io.BytesIO(b"\0".join(str(p).encode() for p in photos.iterdir())))  # type: ignore[arg-type]
+        names = b"\0".join(str(p).encode() for p in photos.iterdir())
+        buffer = io.BufferedReader(io.BytesIO(names))  # type: ignore[arg-type]  # typeshed wants a raw stream
         closed = False
 
         def isatty(self) -> bool:

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count, islice
@@ -447,9 +447,9 @@ def test_others_are_answered_beside_many_that_say_nothing(server: WebServer, led
             connection.close()
 
 
-def until(condition: object) -> None:
+def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + 60
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
 

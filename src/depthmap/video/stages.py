@@ -77,7 +77,7 @@ class Stage(Generic[T]):
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int, name: str) -> Iterator[R]:
-    """Yield the result for each item, in their order, while so many threads work; one is the caller itself."""
+    """Yield the result for each item, in their order, while so many threads work; for one, the caller does."""
     if at_once == 1:
         yield from map(work, items)
         return
