@@ -15,7 +15,7 @@ LAYERS = [
     {"spec", "extras"},
     {"published", "licences"},
     {"catalog"},
-    {"settings", "checkpoints", "areas"},
+    {"settings", "checkpoints", "areas", "resizing", "input_sizes"},
     {"networks", "formats", "transforms", "pixels", "fetching", "ranges", "camera", "calibration"},
     {"colours", "exif", "store", "engines"},
     {"images", "geometry", "known_points"},

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthmap.catalog import ModelSpec, of_network
-from depthmap.transforms import at_size, network_size, prepare
+from depthmap.input_sizes import at_size, network_size
+from depthmap.transforms import prepare
 
 DA3 = of_network("da3_small", {})
 sides = st.integers(1, 5000)

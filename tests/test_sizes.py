@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import depthmap
-from depthmap import DepthEstimator, ModelCache, transforms
+from depthmap import DepthEstimator, ModelCache, input_sizes, transforms
 from depthmap.catalog import CATALOG, SIZES
 from depthmap.engines import ENGINES
 from depthmap.engines.parity import TOLERANCE
@@ -97,7 +97,7 @@ FIXED = [spec for spec in CATALOG.values() if spec.family.fixed]
 def test_the_longer_side_is_the_nearest_multiple_and_the_aspect_is_kept(
     spec: depthmap.ModelSpec, width: int, height: int, size: int
 ) -> None:
-    sides = transforms.network_size(width, height, transforms.at_size(spec, size))
+    sides = input_sizes.network_size(width, height, input_sizes.at_size(spec, size))
     longer = max(sides)
     multiple = spec.family.multiple
     assert longer % multiple == 0
@@ -115,17 +115,17 @@ def test_a_network_of_one_size_takes_its_own_and_refuses_every_other(
 ) -> None:
     own = spec.input_size
     for same in (None, own):
-        assert transforms.network_size(width, height, transforms.at_size(spec, same)) == (own, own)
+        assert input_sizes.network_size(width, height, input_sizes.at_size(spec, same)) == (own, own)
     if size != own:
         with pytest.raises(UsageError, match=f"{spec.name} sees every picture as a square of {own} pixels"):
-            transforms.at_size(spec, size)
+            input_sizes.at_size(spec, size)
 
 
 def test_without_a_size_a_map_is_bit_for_bit_what_the_network_s_own_rule_gives(picture: np.ndarray) -> None:
     estimator = DepthEstimator(TINY)
     by_hand = estimator._run(transforms.prepare(picture, estimator.spec)[None])[0][0]
     assert np.array_equal(estimator.predict(picture), transforms.restore(by_hand, *picture.shape[:2]))
-    assert transforms.at_size(estimator.spec, None) is estimator.spec
+    assert input_sizes.at_size(estimator.spec, None) is estimator.spec
 
 
 @pytest.mark.parametrize("size", [0, 31, -384, 1537, 10**9, 256.0, True, "256"])

@@ -18,15 +18,9 @@ from torch.nn import functional as F
 from depthmap.catalog import CATALOG, EMBEDDED, RESIZES, SIZES, ModelSpec
 from depthmap.errors import UsageError
 from depthmap.families import RESTORES
-from depthmap.transforms import (
-    PREPARED,
-    at_size,
-    network_size,
-    prepare,
-    resize_cubic,
-    restore,
-    rounded_size,
-)
+from depthmap.input_sizes import at_size, network_size, rounded_size
+from depthmap.resizing import resize
+from depthmap.transforms import PREPARED, prepare, restore
 from support import GOLDENS
 
 TOLERANCE = 1e-4
@@ -182,7 +176,7 @@ def _ties(width: int, height: int, spec: ModelSpec) -> list[tuple[int, int]]:
 @untimed
 @given(value=st.floats(0, 1, width=32), height=small_sides, width=small_sides, h=small_sides, w=small_sides)
 def test_a_constant_stays_constant(value: float, height: int, width: int, h: int, w: int) -> None:
-    resized = resize_cubic(np.full((height, width), value, np.float32), h, w)
+    resized = resize(np.full((height, width), value, np.float32), h, w)
     assert resized.shape == (h, w)
     np.testing.assert_allclose(resized, value, rtol=1e-5, atol=1e-6)
 
@@ -191,7 +185,7 @@ def test_a_constant_stays_constant(value: float, height: int, width: int, h: int
 @given(seed=seeds, height=small_sides, width=small_sides)
 def test_the_same_size_is_the_identity_and_a_copy(seed: int, height: int, width: int) -> None:
     array = noise(seed, height, width, 3)
-    resized = resize_cubic(array, height, width)
+    resized = resize(array, height, width)
     np.testing.assert_array_equal(resized, array)
     assert not np.shares_memory(resized, array)
 
@@ -200,8 +194,8 @@ def test_the_same_size_is_the_identity_and_a_copy(seed: int, height: int, width:
 @given(seed=seeds, height=small_sides, width=small_sides, h=small_sides, w=small_sides)
 def test_resizing_is_linear(seed: int, height: int, width: int, h: int, w: int) -> None:
     a, b = noise(seed, 2, height, width)
-    together = resize_cubic(2 * a - 3 * b, h, w)
-    np.testing.assert_allclose(together, 2 * resize_cubic(a, h, w) - 3 * resize_cubic(b, h, w), atol=2e-5)
+    together = resize(2 * a - 3 * b, h, w)
+    np.testing.assert_allclose(together, 2 * resize(a, h, w) - 3 * resize(b, h, w), atol=2e-5)
 
 
 @untimed
@@ -210,7 +204,7 @@ def test_resizing_is_torchs_bicubic(seed: int, height: int, width: int, h: int, 
     array = noise(seed, height, width, 2)
     planes = torch.from_numpy(array).permute(2, 0, 1)[None]
     expected = F.interpolate(planes, (h, w), mode="bicubic", align_corners=False)[0].permute(1, 2, 0)
-    np.testing.assert_allclose(resize_cubic(array, h, w), expected.numpy(), atol=TOLERANCE)
+    np.testing.assert_allclose(resize(array, h, w), expected.numpy(), atol=TOLERANCE)
 
 
 @untimed
@@ -257,23 +251,23 @@ def test_turning_before_or_after_makes_no_difference(
     seed: int, height: int, width: int, h: int, w: int
 ) -> None:
     array = noise(seed, height, width)
-    np.testing.assert_allclose(resize_cubic(array.T, w, h), resize_cubic(array, h, w).T, atol=1e-5)
+    np.testing.assert_allclose(resize(array.T, w, h), resize(array, h, w).T, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float16, np.float64])
 def test_any_real_type_comes_back_as_float32(dtype: type[np.generic]) -> None:
     array = (noise(0, 5, 7) * 100).astype(dtype)
-    resized = resize_cubic(array, 9, 4)
+    resized = resize(array, 9, 4)
     assert resized.dtype == np.float32
     assert resized.flags.c_contiguous
-    np.testing.assert_allclose(resized, resize_cubic(array.astype(np.float32), 9, 4), rtol=1e-6, atol=1e-4)
-    assert resize_cubic(array, 5, 7).dtype == np.float32
+    np.testing.assert_allclose(resized, resize(array.astype(np.float32), 9, 4), rtol=1e-6, atol=1e-4)
+    assert resize(array, 5, 7).dtype == np.float32
 
 
 def test_views_are_read_as_they_are() -> None:
     array = noise(0, 40, 60, 3)
     turned = array[::-1, ::2].transpose(1, 0, 2)
-    np.testing.assert_array_equal(resize_cubic(turned, 17, 50), resize_cubic(turned.copy(), 17, 50))
+    np.testing.assert_array_equal(resize(turned, 17, 50), resize(turned.copy(), 17, 50))
 
 
 def test_the_picture_is_not_changed() -> None:
@@ -318,7 +312,7 @@ def test_what_is_no_picture_is_refused(picture: np.ndarray) -> None:
 )
 def test_what_cannot_be_resized_is_refused(shape: tuple[int, ...], height: int, width: int) -> None:
     with pytest.raises(UsageError, match="cannot be resized"):
-        resize_cubic(np.zeros(shape), height, width)
+        resize(np.zeros(shape), height, width)
 
 
 def test_a_batch_of_maps_is_not_taken_for_a_map() -> None:
@@ -329,14 +323,14 @@ def test_a_batch_of_maps_is_not_taken_for_a_map() -> None:
 _RESIZING = """
 import time
 import numpy as np
-from depthmap.transforms import resize_cubic
+from depthmap.resizing import resize
 
 picture = np.zeros((900, 1200, 3), np.uint8)
-resize_cubic(picture, 384, 512)
+resize(picture, 384, 512)
 before = time.process_time() - time.thread_time()
 for _ in range(20):
-    resize_cubic(picture, 384, 512)
-    resize_cubic(picture[..., 0], 1500, 2000)
+    resize(picture, 384, 512)
+    resize(picture[..., 0], 1500, 2000)
 print(time.process_time() - time.thread_time() - before, time.thread_time())
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import readings, transforms
+from . import input_sizes, readings, transforms
 from .cache import ModelCache
 from .catalog import ModelSpec
 from .depth import Depth
@@ -98,7 +98,7 @@ class DepthEstimator:
         callers: int = 1,
     ) -> None:
         if size is not None:
-            transforms.rounded_size(size)  # an error comes before a model is loaded
+            input_sizes.rounded_size(size)  # an error comes before a model is loaded
         cache = ModelCache(cache_dir, accept_licence=accept_licence)
         places = os.pathsep.join(map(str, cache.settings.directories))
         self._arguments = {
@@ -116,7 +116,7 @@ class DepthEstimator:
             spec, self.reason = choose(cache)
             model_name = spec.name
         if size is not None:
-            transforms.at_size(cache.spec(model_name), size)  # which refuses what this network cannot take
+            input_sizes.at_size(cache.spec(model_name), size)  # which refuses what this network cannot take
         start = time.perf_counter()
         self.optimize = optimize
         self.device: torch.device | str = "cpu"
@@ -150,7 +150,7 @@ class DepthEstimator:
             loaded = apart(load, model_name, cache, use_cache=use_cache, progress=progress)
             self.spec, self.source, self.sha256 = loaded.spec, loaded.source, loaded.sha256
             self._run: Runner = torch_engine.runner(loaded.network, self.device, optimize, pictures)
-        self.size = None if size is None else transforms.at_size(self.spec, size).input_size
+        self.size = None if size is None else input_sizes.at_size(self.spec, size).input_size
         self.load_seconds = time.perf_counter() - start
 
     def __getstate__(self) -> dict[str, Any]:
@@ -204,12 +204,12 @@ class DepthEstimator:
 
         ``size`` stands for that of this estimator, where it is given: the model is not loaded again.
         """
-        seen = self._seen if size is None else transforms.at_size(self.spec, size)
+        seen = self._seen if size is None else input_sizes.at_size(self.spec, size)
         return self._depths(images, batch_size, seen)
 
     def network_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which the network sees a picture; those of one share forward passes."""
-        return transforms.network_size(width, height, self._seen)
+        return input_sizes.network_size(width, height, self._seen)
 
     @property
     def callers(self) -> int:
@@ -219,7 +219,7 @@ class DepthEstimator:
     @property
     def _seen(self) -> ModelSpec:
         """How pictures are prepared: the spec's way, or at the size asked for."""
-        return transforms.at_size(self.spec, self.size)
+        return input_sizes.at_size(self.spec, self.size)
 
     def _depths(self, images: Sequence[Picture | Photo], batch_size: int, seen: ModelSpec) -> list[Depth]:
         """Return the depth of each picture as the network sees it by ``seen``."""
@@ -334,6 +334,6 @@ def estimate(
     """
     environment = tuple(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("DEPTHMAP_"))
     if size is not None:
-        transforms.rounded_size(size)  # an error comes before a model is loaded
+        input_sizes.rounded_size(size)  # an error comes before a model is loaded
     estimator = _shared(model, device, engine, environment)
     return estimator.depths([image], 1, size=size)[0]

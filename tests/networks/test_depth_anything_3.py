@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from depthmap import networks, readings
 from depthmap.catalog import ModelSpec, of_network
+from depthmap.input_sizes import at_size
 from depthmap.networks import any_view
 from depthmap.networks.depth_anything_3 import VARIANTS
-from depthmap.transforms import at_size, prepare
+from depthmap.transforms import prepare
 
 from . import modern
 from .modern import Golden, network_input, relative_error

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from depthmap import networks, transforms
+from depthmap import input_sizes, networks, transforms
 from depthmap.camera import Camera
 from depthmap.catalog import CATALOG, ModelSpec
 from depthmap.depth import METRIC, Depth
@@ -272,11 +272,11 @@ def test_the_default_is_the_least_that_the_official_code_suggests_1200_tokens(
 ) -> None:
     aspect = width / height
     tokens = (round(math.sqrt(1200 * aspect)), round(math.sqrt(1200 / aspect)))
-    size = transforms.network_size(width, height, CATALOG["moge2_small_normal"])
+    size = input_sizes.network_size(width, height, CATALOG["moge2_small_normal"])
     assert size == (14 * tokens[0], 14 * tokens[1])
 
 
 def test_a_size_is_as_many_tokens_as_make_the_longer_side_so_long() -> None:
-    spec = transforms.at_size(CATALOG["moge2_small_normal"], 700)
-    assert transforms.network_size(640, 480, spec) == (50 * 14, round(50 * 3 / 4) * 14)
-    assert transforms.network_size(480, 640, spec) == (round(50 * 3 / 4) * 14, 50 * 14)
+    spec = input_sizes.at_size(CATALOG["moge2_small_normal"], 700)
+    assert input_sizes.network_size(640, 480, spec) == (50 * 14, round(50 * 3 / 4) * 14)
+    assert input_sizes.network_size(480, 640, spec) == (round(50 * 3 / 4) * 14, 50 * 14)

@@ -16,7 +16,7 @@ from scenes import scene
 from training.config import CONFIGS, LARGE, SMALL, Stage
 
 from depthmap.catalog import EMBEDDED
-from depthmap.transforms import network_size
+from depthmap.input_sizes import network_size
 from training import data
 
 

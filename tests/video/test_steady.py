@@ -12,7 +12,7 @@ import pytest
 from depthmap.depth import METRIC, Depth
 from depthmap.estimator import DepthEstimator
 from depthmap.images import Photo
-from depthmap.transforms import resize_cubic
+from depthmap.resizing import resize
 from depthmap.video.running import State
 from depthmap.video.steady import AHEAD, Steadied, Steady
 from raycast import room
@@ -132,7 +132,7 @@ def test_where_near_things_pass_far_ones_the_error_is_not_larger_than_that_of_si
     for number, seen in enumerate(rooms):
         inverse = 1 / seen.metres
         blotches = random.normal(0, 0.1 * inverse.std(), (12, 20)).astype(np.float32)
-        flickering = inverse + resize_cubic(blotches, *inverse.shape)
+        flickering = inverse + resize(blotches, *inverse.shape)
         scaled = random.uniform(0.8, 1.25) * flickering + random.uniform(-0.1, 0.1)
         maps.append(Depth(scaled.astype(np.float32), pixels=filmed(seen.picture, number)))
     single = [error(depth.values, seen.metres) for depth, seen in zip(maps, rooms, strict=True)]

@@ -38,7 +38,7 @@ from PIL import Image
 
 from ..depth import RELATIVE_INVERSE, Depth
 from ..ranges import value_range
-from ..transforms import resize_cubic
+from ..resizing import resize
 from . import cuts, running
 from .alignment import Line
 from .motion import Motion
@@ -202,7 +202,7 @@ def _in_scale(frame: Seen, line: Line, running: Float32) -> Depth:
     depth = frame.depth
     change = running - line(frame.inverse)
     change[~np.isfinite(change)] = 0
-    inverse = resize_cubic(change, depth.height, depth.width)
+    inverse = resize(change, depth.height, depth.width)
     inverse += line(depth.inverse_depth)
     if depth.kind == RELATIVE_INVERSE:
         return replace(depth, values=inverse)

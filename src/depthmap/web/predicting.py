@@ -132,7 +132,7 @@ class Predictor:
         return depth
 
     def _job(self, upload: uploads.Upload, query: Sequence[tuple[str, str]], accept: str) -> Job:
-        from ..transforms import at_size
+        from ..input_sizes import at_size
 
         asked = options.read(query, upload.fields)
         plan = answers.plan(asked.outputs, accept)
@@ -189,7 +189,7 @@ def _size_of(upload: uploads.Upload) -> tuple[int, int]:
 
 
 def _network_size(spec: ModelSpec, size: int | None, width: int, height: int) -> tuple[int, int]:
-    from ..transforms import at_size, network_size
+    from ..input_sizes import at_size, network_size
 
     return network_size(width, height, at_size(spec, size))
 
