@@ -7,6 +7,8 @@ CORE := $(VENV)-core
 PIP := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # processes that share the tests
 WORKERS ?= 3
+# a process that starts shall find our modules compiled, as a user's does; the tests start thousands
+unexport PYTHONDONTWRITEBYTECODE
 # seconds that `make fuzz` gives each parser
 FUZZ_SECONDS ?= 60
 TESTS = -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0

@@ -36,10 +36,19 @@ def _is_among(path: Path, parts: tuple[str, ...]) -> bool:
     return any(path.is_relative_to(Path(__file__).parent / part) for part in parts)
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Without torch, collect nothing else, and do not look into folders without a core test."""
-    holds_core = any((Path(__file__).parent / part).is_relative_to(collection_path) for part in CORE)
-    return None if find_spec("torch") or holds_core or _is_among(collection_path, CORE) else True
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file of which no test is asked for: each process that shares the tests would, for some 20 seconds."""
+    left_out = config.option.markexpr
+    if not find_spec("torch"):
+        holds_core = any((Path(__file__).parent / part).is_relative_to(collection_path) for part in CORE)
+        return None if holds_core or _is_among(collection_path, CORE) else True
+    if "not slow" in left_out and _is_among(collection_path, TOOLS):
+        return True
+    return True if "not core" in left_out and _is_core_alone(collection_path) else None
+
+
+def _is_core_alone(path: Path) -> bool:
+    return path.is_file() and _is_among(path, CORE) and "pytest.mark.extra" not in path.read_text("utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
