@@ -43,13 +43,21 @@ def halved(values: Float32) -> Float32:
     return half
 
 
-def resized(
-    values: Float32, shape: tuple[int, ...], how: Image.Resampling = Image.Resampling.BILINEAR
-) -> Float32:
-    """Return a map at another size (h, w)."""
-    if values.shape == shape:
-        return values
-    return np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), how))
+def paired(values: Float32) -> Float32:
+    """Return the means of two by two places; both sides are even."""
+    rows = values[::2] + values[1::2]
+    means: Float32 = (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
+    return means
+
+
+def doubled(values: Float32) -> Float32:
+    """Return a map in which each place is two by two."""
+    return values.repeat(2, axis=1).repeat(2, axis=0)
+
+
+def resized(values: Float32, shape: tuple[int, ...]) -> Float32:
+    """Return a map at a larger size (h, w), by linear interpolation."""
+    return np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 def middle(values: Float32) -> float:
