@@ -17,7 +17,7 @@ _ENOUGH = 2_600
 """Places from which two numbers are found as well as from more; with these few NumPy's BLAS begins no threads."""
 _TUKEY = 4.685
 """Residuals beyond so many standard deviations have no part: 95 % efficiency for normal noise."""
-_SIGMA = 1.4826
+SIGMA = 1.4826
 """Standard deviations that the median of absolute deviations of normal noise is."""
 _EVERYWHERE = 1e-3
 """What places that moved still weigh: where everything moved, all of them together must do."""
@@ -115,6 +115,6 @@ class _Moments:
 
 def _tukey(away: Float32, counted: NDArray[np.bool_]) -> Float32:
     """Return the biweight of each residual, which is not below 0."""
-    reach = np.float32(max(_TUKEY * _SIGMA * middle(away[counted]), 1e-12))
+    reach = np.float32(max(_TUKEY * SIGMA * middle(away[counted]), 1e-12))
     inside: Float32 = np.maximum(1 - (away / reach) ** 2, 0) ** 2
     return inside

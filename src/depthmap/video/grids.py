@@ -50,11 +50,6 @@ def paired(values: Float32) -> Float32:
     return means
 
 
-def doubled(values: Float32) -> Float32:
-    """Return a map in which each place is two by two."""
-    return values.repeat(2, axis=1).repeat(2, axis=0)
-
-
 def resized(values: Float32, shape: tuple[int, ...]) -> Float32:
     """Return a map at a larger size (h, w), by linear interpolation."""
     return np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BILINEAR))

@@ -37,7 +37,7 @@ _DONE = 0.1
 """A step of less than this, in pixels, is the last: the next would be a small part of it."""
 _NEAR = 0.25
 """A step of less than this, in its pixels, is left out on a coarse level: the finer ones see it better."""
-_STILL = 0.15
+_STILL = 0.1
 """Movement in pixels, at the corner that moves most, below which the camera is taken to stand: resampling blurs."""
 
 

@@ -1,8 +1,7 @@
 """The running map of a shot: the average of its frames in one scale, as the camera that moves sees it.
 
-What method it is, and whose, `steady` says. Inverse depth is averaged on a grid, the picture and the number of frames
-on one half as fine: a motion is found there as well, in a quarter of the time. What is looked back on is smooth, and
-half as fine again.
+What method it is, and whose, `steady` says. Inverse depth, the picture and the number of frames are averaged on one
+grid. What is looked back on is smooth, and on one half as fine.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from PIL import Image
 from ..depth import RELATIVE_INVERSE, Depth
 from ..ranges import shown_range
 from . import motion
-from .alignment import Line, fit
-from .grids import around, doubled, middle, paired, resized, slopes
+from .alignment import SIGMA, Line, fit
+from .grids import around, middle, paired, resized, slopes
 from .motion import Motion
 
 Float32 = NDArray[np.float32]
@@ -32,14 +31,17 @@ _LEAK = 1 / 240
 """How much of the way to the network's own scale the running map goes in a frame, so that errors do not add up."""
 _NOISE = 0.5
 """Grey levels by which a pixel changes at least though nothing moved."""
-_BESIDE = 0.125
+_BESIDE = 0.06
 """Pixels by which a motion may be wrong."""
-_JUMP = 0.4
-"""Change of depth, as part of the range, that is taken for true even where the picture did not change."""
+_JUMP = 0.12
+"""Change of depth, as part of the range, that is taken for true even where the picture did not change: smooth walls
+look the same though near things pass before them."""
+_USUAL = 5.0
+"""Unless it is less than so many standard deviations of all changes: some networks flicker as much."""
 
 
 class Seen(NamedTuple):
-    """What the method looks at of a frame: a thumbnail, grey levels (h, w), and inverse depth (2h, 2w).
+    """What the method looks at of a frame: a thumbnail, grey levels (h, w), and inverse depth (h, w).
 
     Both h and w are even. ``change`` is how the thumbnail differs from that of the frame before.
     """
@@ -55,9 +57,8 @@ class Seen(NamedTuple):
 class State:
     """What is known after a frame: arrays and numbers only, so that a run can go on from a file.
 
-    ``luma`` (h, w) and ``inverse`` (2h, 2w) are the running averages, ``frames`` (h, w) of how many frames;
-    ``motion`` (2, 3) is the last `Motion`; ``thumbnail`` is that of the last frame, ``change`` how it differed from the
-    one before.
+    ``luma`` and ``inverse`` (h, w) are the running averages, ``frames`` (h, w) of how many frames; ``motion`` (2, 3)
+    is the last `Motion`; ``thumbnail`` is that of the last frame, ``change`` how it differed from the one before.
     """
 
     luma: Float32
@@ -100,25 +101,27 @@ def advanced(state: State, frame: Seen) -> tuple[State, Motion]:
     """Return the state after one more frame of the shot, and how the camera moved."""
     luma, inverse, frames, moved = _moved(state, frame)
     still = _still(luma, frame.luma) * (frames > 0)
-    now, then = paired(frame.inverse), paired(inverse)
-    line = fit(now, then, still, shift=frame.depth.kind == RELATIVE_INVERSE)
+    line = fit(frame.inverse, inverse, still, shift=frame.depth.kind == RELATIVE_INVERSE)
     known = _known(frame.inverse)
-    trust = still * _likely(_change(line(now), then, known), state)
+    change = line(frame.inverse) - inverse
+    if known is not _ALL:
+        change[known == 0] = 0
+    trust = still * _likely(change, state)
     frames = np.minimum(frames * trust, np.float32(_LONGEST - 1)) * known + known
     weight = 1 / np.maximum(frames, 1)
-    inverse = inverse + _change(line(frame.inverse), inverse, known) * doubled(weight)
+    inverse = inverse + change * weight
     luma = luma + (frame.luma - luma) * weight
     after = replace(state, luma=luma, inverse=inverse, frames=frames, motion=np.array(moved))
     return _leaked(_ranged(after, line), line), moved
 
 
 def looked_back(state: State, frame: Seen, later: State, motions: Sequence[Motion]) -> Float32:
-    """Return the inverse depth (2h, 2w) at a frame by what was known some frames later, after these motions."""
+    """Return the inverse depth (h, w) at a frame by what was known some frames later, after these motions."""
     height, width = state.luma.shape
     way = motion.back(motions, width, height).scaled(0.5, 0.5)
     before, after = paired(state.luma), paired(later.luma)
     luma = way.bring(fit(after, before)(after), Image.Resampling.BILINEAR)
-    now, then = (paired(paired(one.inverse)) for one in (state, later))
+    now, then = (paired(one.inverse) for one in (state, later))
     then = way.bring(then, Image.Resampling.BILINEAR)
     seen = way.seen(width // 2, height // 2) & (paired(state.frames) > 0)
     surely = _still(luma, paired(frame.luma)) * seen
@@ -126,17 +129,10 @@ def looked_back(state: State, frame: Seen, later: State, motions: Sequence[Motio
     return state.inverse + resized(change * surely * _likely(change, state), state.inverse.shape)
 
 
-def _change(now: Float32, before: Float32, known: Float32) -> Float32:
-    """Return by how much a map changed: by nothing where it is not known."""
-    change = now - before
-    if known is not _ALL:
-        change[~np.isfinite(change)] = 0
-    return change
-
-
 def _likely(change: Float32, state: State) -> Float32:
     """Return how surely a change of inverse depth is the network's alone, 0 to 1."""
-    jump = change * np.float32(1 / max(_JUMP * (state.high - state.low), 1e-12))
+    usual = _USUAL * SIGMA * middle(np.abs(change[::2]))
+    jump = change * np.float32(1 / max(_JUMP * (state.high - state.low), usual, 1e-12))
     jump = np.minimum(jump * jump, np.float32(1e4))
     likely: Float32 = 1 / (1 + jump * jump)
     return likely
@@ -146,12 +142,9 @@ _ALL = np.ones((), np.float32)
 
 
 def _known(inverse: Float32) -> Float32:
-    """Return 1 at each two by two places in all of which the depth is known, else 0."""
+    """Return 1 at each place where the depth is known, else 0."""
     finite = np.isfinite(inverse)
-    if finite.all():
-        return _ALL
-    known: Float32 = (paired(finite.astype(np.float32)) == 1).astype(np.float32)
-    return known
+    return _ALL if finite.all() else finite.astype(np.float32)
 
 
 def _moved(state: State, frame: Seen) -> tuple[Float32, Float32, Float32, Motion]:
@@ -160,17 +153,16 @@ def _moved(state: State, frame: Seen) -> tuple[Float32, Float32, Float32, Motion
     near_a, near_b = state.motion.tolist()
     moved = motion.find(luma, frame.luma, Motion(tuple(near_a), tuple(near_b)))
     height, width = luma.shape
-    finer = moved.scaled(2.0, 2.0)
-    if finer.is_still:
+    if moved.is_still:
         return luma, state.inverse, state.frames, Motion()
     frames = moved.bring(state.frames, Image.Resampling.BILINEAR) * moved.seen(width, height)
-    return moved.bring(luma), finer.bring(state.inverse), frames, moved
+    return moved.bring(luma), moved.bring(state.inverse), frames, moved
 
 
 def _still(before: Float32, now: Float32) -> Float32:
     """Return how surely each place is as it was, 0 to 1."""
     away = np.abs(now - before)
-    noise = max(1.4826 * middle(away), _NOISE)
+    noise = max(SIGMA * middle(away[::2]), _NOISE)
     across, down = slopes(around(before))
     beyond = np.maximum(away - np.float32(_BESIDE) * (np.abs(across) + np.abs(down)), 0)
     beyond *= np.float32(1 / (3 * noise))
@@ -179,7 +171,7 @@ def _still(before: Float32, now: Float32) -> Float32:
 
 
 def _range(state: State) -> tuple[float, float]:
-    known = state.inverse[::2, ::2][state.frames > 0]
+    known = state.inverse[state.frames > 0]
     return shown_range(known if known.size else state.inverse)
 
 

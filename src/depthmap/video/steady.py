@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,9 @@ _BACK = 4
 """Frames after which the running average is looked back from."""
 AHEAD = _CUTS + _BACK
 """Frames that are looked at before one is given back."""
-_GRID = 48
-"""Pixels of the longer side of the map that is looked back on. Those that are averaged are four times as fine: a
-network's own map is hardly finer, and what is averaged is only what is added to it."""
+_GRID = 64
+"""Pixels of the longer side of the map that is looked back on. What is averaged is twice as fine, and as it is only
+added to a map, that keeps its details."""
 
 
 class Range(NamedTuple):
@@ -172,11 +172,11 @@ def _until_cut(changes: list[float]) -> int:
 
 def _seen(depth: Depth, before: Float32 | None) -> Seen:
     """Return what the method looks at of a frame, by the thumbnail of the one before."""
-    width, height = _grid(depth.width, depth.height)
-    luma = _luma(np.ascontiguousarray(depth.rgb), 2 * width, 2 * height)
+    width, height = (2 * side for side in _grid(depth.width, depth.height))
+    luma = _means(np.ascontiguousarray(depth.rgb), width, height)
     thumbnail = np.asarray(luma.resize(cuts.SIZE, Image.Resampling.BOX), np.float32)
     change = 0.0 if before is None else cuts.change(before, thumbnail)
-    inverse = _sampled(depth.inverse_depth, 4 * width, 4 * height)
+    inverse = np.asarray(_means(depth.inverse_depth, width, height))
     return Seen(depth, thumbnail, change, np.asarray(luma, np.float32), inverse)
 
 
@@ -185,24 +185,17 @@ def _grid(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _luma(pixels: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    """Return the grey levels of a picture on a grid: the means of red, green and blue.
+def _means(values: NDArray[Any], width: int, height: int) -> Image.Image:
+    """Return a map, or the grey levels of a picture, on a grid.
 
-    To Pillow the picture is one of three times as many grey pixels. So it need not be copied; and whole pixels are
-    added first, which takes less time than the rest.
+    To Pillow a picture is one of three times as many grey pixels, so it need not be copied. Whole pixels are added
+    first, which takes less time than the rest.
     """
-    rows, columns, _ = pixels.shape
+    rows, columns = values.shape[:2]
     across, down = max(1, columns // width), max(1, rows // height)
-    grey = Image.frombuffer("L", (3 * columns, rows), pixels, "raw", "L", 0, 1).reduce((3 * across, down))
-    box = (0, 0, columns / across, rows / down)
-    return grey.resize((width, height), Image.Resampling.BOX, box)
-
-
-def _sampled(values: Float32, width: int, height: int) -> Float32:
-    """Return the values in the middle of each pixel of the grid."""
-    rows = ((np.arange(height) + 0.5) * (values.shape[0] / height)).astype(np.intp)
-    columns = ((np.arange(width) + 0.5) * (values.shape[1] / width)).astype(np.intp)
-    return values[rows].take(columns, axis=1)
+    flat = values.reshape(rows, -1)
+    added = Image.fromarray(flat).reduce((flat.shape[1] // columns * across, down))
+    return added.resize((width, height), Image.Resampling.BOX, (0, 0, columns / across, rows / down))
 
 
 def _in_scale(frame: Seen, line: Line, running: Float32) -> Depth:
