@@ -13,7 +13,7 @@ from .grids import middle
 Float32 = NDArray[np.float32]
 
 _ROUNDS = 3
-_ENOUGH = 2_600
+_ENOUGH = 1_300
 """Places from which two numbers are found as well as from more; with these few NumPy's BLAS begins no threads."""
 _TUKEY = 4.685
 """Residuals beyond so many standard deviations have no part: 95 % efficiency for normal noise."""
@@ -65,19 +65,15 @@ def fit(x: Float32, y: Float32, weights: Float32 | None = None, *, shift: bool =
     if not seen.all():
         x, y, base = (values[seen] for values in (x, y, base))
     step = math.ceil(x.size / _ENOUGH) or 1
-    x, y, base = x[::step], y[::step], base[::step]
-    counted = base > 0.5
-    if not counted.any():
-        counted = base > 0
-    moments = _Moments(x, y, shift=shift)
-    robust = base
+    maps = _Maps(x[::step], y[::step], base[::step], shift=shift)
+    robust = maps.base
     for _ in range(_ROUNDS):
-        found = moments.line(robust)
+        found = maps.lines(robust)
         if found is None:
             return Line()
-        robust = base * _tukey(np.abs(y - found.least(x)), counted)
-    found = moments.line(robust)
-    return found.axis if found is not None else Line()
+        robust = maps.robust(found.least)
+    found = maps.lines(robust)
+    return Line() if found is None else maps.whole(found.axis)
 
 
 class _Found(NamedTuple):
@@ -87,34 +83,44 @@ class _Found(NamedTuple):
     axis: Line
 
 
-class _Moments:
-    """Two maps, of which lines are found by other and other weights."""
+class _Maps:
+    """Two maps in rows, of which lines are found by other and other weights."""
 
-    def __init__(self, x: Float32, y: Float32, *, shift: bool) -> None:
+    def __init__(self, x: Float32, y: Float32, base: Float32, *, shift: bool) -> None:
+        self.base = base
+        counts = base > 0.5
+        self._counted = np.flatnonzero(counts if counts.any() else base)
         # From about the middle of each, so that sums of squares keep their digits.
-        self._origin = (float(x.mean()), float(y.mean())) if shift and x.size else (0.0, 0.0)
+        self._middle = (float(x.mean()), float(y.mean())) if shift and x.size else (0.0, 0.0)
         self._rows = np.empty((3, x.size), np.float32)
         self._rows[0] = shift
-        np.subtract(x, np.float32(self._origin[0]), out=self._rows[1])
-        np.subtract(y, np.float32(self._origin[1]), out=self._rows[2])
+        np.subtract(x, np.float32(self._middle[0]), out=self._rows[1])
+        np.subtract(y, np.float32(self._middle[1]), out=self._rows[2])
 
-    def line(self, weights: Float32) -> _Found | None:
-        """Return the line for these weights; None where the maps do not tell."""
-        rows = self._rows
-        of_one, of_x, of_y = (((rows * weights) @ rows.T).astype(np.float64)).tolist()
+    def lines(self, weights: Float32) -> _Found | None:
+        """Return the lines for these weights, from the middle on; None where the maps do not tell."""
+        of_one, of_x, of_y = (self._rows * weights @ self._rows.T).astype(np.float64).tolist()
         total = of_one[0] or 1.0  # 0 without a shift, and then all sums of its row are
         mean_x, mean_y = of_one[1] / total, of_one[2] / total
         square_x, square_y = of_x[1] - total * mean_x**2, of_y[2] - total * mean_y**2
         both = of_x[2] - total * mean_x * mean_y
         if not (square_x > 0 and square_y > 0 and both > 0):
             return None
-        mean_x, mean_y = mean_x + self._origin[0], mean_y + self._origin[1]
         least, axis = both / square_x, (square_y / square_x) ** 0.5
         return _Found(Line(least, mean_y - least * mean_x), Line(axis, mean_y - axis * mean_x))
 
+    def robust(self, line: Line) -> Float32:
+        """Return the weights with Tukey's biweight of each residual."""
+        residuals = np.array([-line.shift, -line.scale, 1], np.float32) @ self._rows
+        reach = max(_TUKEY * SIGMA * middle(np.abs(residuals.take(self._counted))), 1e-12)
+        residuals *= np.float32(1 / reach)
+        residuals *= residuals
+        inside = np.maximum(1 - residuals, 0)
+        inside *= inside
+        inside *= self.base
+        return inside
 
-def _tukey(away: Float32, counted: NDArray[np.bool_]) -> Float32:
-    """Return the biweight of each residual, which is not below 0."""
-    reach = np.float32(max(_TUKEY * SIGMA * middle(away[counted]), 1e-12))
-    inside: Float32 = np.maximum(1 - (away / reach) ** 2, 0) ** 2
-    return inside
+    def whole(self, line: Line) -> Line:
+        """Return a line that was found from the middle on, for the maps as they were given."""
+        x, y = self._middle
+        return Line(line.scale, line.shift + y - line.scale * x)

@@ -33,7 +33,7 @@ _SOME = 5
 """Of so many residuals one is enough for their median."""
 _REACH = 0.1
 """Pixels by which a place may always be wrong."""
-_DONE = 0.1
+_DONE = 0.05
 """A step of less than this, in pixels, is the last: the next would be a small part of it."""
 _NEAR = 0.25
 """A step of less than this, in its pixels, is left out on a coarse level: the finer ones see it better."""

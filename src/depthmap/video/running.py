@@ -1,7 +1,7 @@
 """The running map of a shot: the average of its frames in one scale, as the camera that moves sees it.
 
 What method it is, and whose, `steady` says. Inverse depth, the picture and the number of frames are averaged on one
-grid. What is looked back on is smooth, and on one half as fine.
+grid. Motion is found on one half as fine, in a quarter of the time; there a map is looked back on too, which is smooth.
 """
 
 from __future__ import annotations
@@ -150,12 +150,12 @@ def _known(inverse: Float32) -> Float32:
 def _moved(state: State, frame: Seen) -> tuple[Float32, Float32, Float32, Motion]:
     """Return the running averages as this frame sees them: in its exposure, from where its camera stands."""
     luma = fit(state.luma, frame.luma)(state.luma)
-    near_a, near_b = state.motion.tolist()
-    moved = motion.find(luma, frame.luma, Motion(tuple(near_a), tuple(near_b)))
-    height, width = luma.shape
+    a, b = state.motion.tolist()
+    near = Motion(tuple(a), tuple(b)).scaled(0.5, 0.5)
+    moved = motion.find(paired(luma), paired(frame.luma), near).scaled(2.0, 2.0)
     if moved.is_still:
         return luma, state.inverse, state.frames, Motion()
-    frames = moved.bring(state.frames, Image.Resampling.BILINEAR) * moved.seen(width, height)
+    frames = moved.bring(state.frames, Image.Resampling.BILINEAR)
     return moved.bring(luma), moved.bring(state.inverse), frames, moved
 
 
@@ -171,7 +171,7 @@ def _still(before: Float32, now: Float32) -> Float32:
 
 
 def _range(state: State) -> tuple[float, float]:
-    known = state.inverse[state.frames > 0]
+    known = state.inverse[::2][state.frames[::2] > 0]
     return shown_range(known if known.size else state.inverse)
 
 

@@ -203,8 +203,9 @@ def _in_scale(frame: Seen, line: Line, running: Float32) -> Depth:
     depth = frame.depth
     change = running - line(frame.inverse)
     change[~np.isfinite(change)] = 0
+    change += np.float32(line.shift)  # here, where there are few
     inverse = resize_cubic(change, depth.height, depth.width)
-    inverse += line(depth.inverse_depth)
+    inverse += depth.inverse_depth * np.float32(line.scale)
     if depth.kind == RELATIVE_INVERSE:
         return replace(depth, values=inverse)
     with np.errstate(divide="ignore"):
