@@ -111,11 +111,11 @@ class _Maps:
 
     def robust(self, line: Line) -> Float32:
         """Return the weights with Tukey's biweight of each residual."""
-        residuals = np.array([-line.shift, -line.scale, 1], np.float32) @ self._rows
+        residuals: Float32 = np.array([-line.shift, -line.scale, 1], np.float32) @ self._rows
         reach = max(_TUKEY * SIGMA * middle(np.abs(residuals.take(self._counted))), 1e-12)
         residuals *= np.float32(1 / reach)
         residuals *= residuals
-        inside = np.maximum(1 - residuals, 0)
+        inside: Float32 = np.maximum(1 - residuals, 0)
         inside *= inside
         inside *= self.base
         return inside

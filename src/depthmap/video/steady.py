@@ -55,6 +55,9 @@ _GRID = 64
 """Pixels of the longer side of the map that is looked back on. What is averaged is twice as fine, and as it is only
 added to a map, that keeps its details."""
 
+_ROWS = 64
+"""Rows of a frame that stay in the processor's cache while they are computed with."""
+
 
 class Range(NamedTuple):
     """The inverse depths that a film shows as black and as white."""
@@ -205,7 +208,10 @@ def _in_scale(frame: Seen, line: Line, running: Float32) -> Depth:
     change[~np.isfinite(change)] = 0
     change += np.float32(line.shift)  # here, where there are few
     inverse = resize_cubic(change, depth.height, depth.width)
-    inverse += depth.inverse_depth * np.float32(line.scale)
+    frame_alone, scale = depth.inverse_depth, np.float32(line.scale)
+    for top in range(0, depth.height, _ROWS):
+        rows = slice(top, top + _ROWS)
+        inverse[rows] += frame_alone[rows] * scale
     if depth.kind == RELATIVE_INVERSE:
         return replace(depth, values=inverse)
     with np.errstate(divide="ignore"):
