@@ -12,7 +12,7 @@ from .grids import middle
 
 Float32 = NDArray[np.float32]
 
-_ROUNDS = 3
+_ROUNDS = 2
 _ENOUGH = 1_300
 """Places from which two numbers are found as well as from more; with these few NumPy's BLAS begins no threads."""
 _TUKEY = 4.685
