@@ -1,4 +1,4 @@
-"""Small maps: means of neighbours, slopes, half the size. Quick ones, as they are made for every frame."""
+"""Small maps: slopes, half the size, medians. Quick ones, as they are made for every frame."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ def framed(values: Float32) -> Float32:
     wider[0, 1:-1], wider[-1, 1:-1] = values[0], values[-1]
     wider[:, 0], wider[:, -1] = wider[:, 1], wider[:, -2]
     return wider
-
-
-def around(values: Float32) -> Float32:
-    """Return the mean of each place and its eight neighbours."""
-    wider = framed(values)
-    rows = wider[:-2] + wider[1:-1] + wider[2:]
-    mean: Float32 = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) * np.float32(1 / 9)
-    return mean
 
 
 def slopes(values: Float32) -> tuple[Float32, Float32]:

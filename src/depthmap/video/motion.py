@@ -163,9 +163,10 @@ def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int, le
     flatness = 1 / (np.sqrt(across * across + down * down) + np.float32(_SLOPE))
     seen = later[::step]
     rows = np.empty((unknowns + 1, *seen.shape), np.float32)
-    rows[:2] = across, down
+    rows[0], rows[1] = across, down
     if unknowns > 2:
-        rows[2:6] = across * x, across * y, down * x, down * y
+        for row, slope, place in ((2, across, x), (3, across, y), (4, down, x), (5, down, y)):
+            np.multiply(slope, place, out=rows[row])
     flat = rows.reshape(unknowns + 1, -1)
     for _ in range(_STEPS):
         residuals = np.subtract(seen, motion.bring(earlier, every=step), out=rows[-1])

@@ -18,7 +18,7 @@ from ..depth import RELATIVE_INVERSE, Depth
 from ..ranges import shown_range
 from . import motion
 from .alignment import SIGMA, Line, fit
-from .grids import around, middle, paired, resized, slopes
+from .grids import middle, paired, resized
 from .motion import Motion
 
 Float32 = NDArray[np.float32]
@@ -31,8 +31,6 @@ _LEAK = 1 / 240
 """How much of the way to the network's own scale the running map goes in a frame, so that errors do not add up."""
 _NOISE = 0.5
 """Grey levels by which a pixel changes at least though nothing moved."""
-_BESIDE = 0.06
-"""Pixels by which a motion may be wrong."""
 _JUMP = 0.12
 """Change of depth, as part of the range, that is taken for true even where the picture did not change: smooth walls
 look the same though near things pass before them."""
@@ -163,10 +161,10 @@ def _still(before: Float32, now: Float32) -> Float32:
     """Return how surely each place is as it was, 0 to 1."""
     away = np.abs(now - before)
     noise = max(SIGMA * middle(away[::2]), _NOISE)
-    across, down = slopes(around(before))
-    beyond = np.maximum(away - np.float32(_BESIDE) * (np.abs(across) + np.abs(down)), 0)
-    beyond *= np.float32(1 / (3 * noise))
-    surely: Float32 = 1 / (1 + (beyond * beyond) ** 2)  # the fourth power at once takes ten times as long
+    away *= np.float32(1 / (3 * noise))
+    away *= away
+    away *= away  # the fourth power at once takes ten times as long
+    surely: Float32 = 1 / (1 + away)
     return surely
 
 
