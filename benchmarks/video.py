@@ -90,7 +90,10 @@ def scenes(frames: int) -> Iterator[Scene]:
             wide = photo(name, width + step * frames, height)
             views = [wide[:, n * step : n * step + width] for n in range(frames)]
             yield Scene(f"{name}, pan of {step} px a frame", filmed(views, 5, 0.15), step)
-    for name, eye in (("room, still", 0.0), ("room, the camera slides 1 cm a frame", 0.01)):
+    for name, eye in (
+        ("room, still", 0.0),
+        *((f"room, the camera slides {cm} cm a frame", cm / 100) for cm in (1, 3)),
+    ):
         rooms = [room(width, height, eye=n * eye) for n in range(frames)]
         yield Scene(name, filmed([r.picture for r in rooms], 5, 0.15), 0, [r.metres for r in rooms])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 
 from batch.rays import MARKS, PICTURES, cluster_of, write_photos
 from batch.test_streaming import outputs, streamed
-from depthmap.batch import on_ray
+from depthmap.batch import Order, callers, on_ray, open_sources, stream
+from depthmap.errors import DepthmapError
+from depthmap.estimator import DepthEstimator
 from depthmap.images import Photo
 
 ray = pytest.importorskip("ray")
@@ -138,3 +141,80 @@ def test_an_actor_has_the_cores_and_the_gpus_that_were_asked_for(
     assert [row["error"] for row in rows] == ["", ""]
     (given,) = [json.loads(note.read_text()) for note in tmp_path.iterdir()]
     assert (given["CPU"], given.get("GPU", 0), given["ids"]) == (0.5, gpus, ids)
+
+
+def ordered(out: Path, **more: Any) -> Order:
+    return Order(str(out), ["npy"], ray="", **more)
+
+
+@pytest.fixture(scope="module")
+def estimator() -> DepthEstimator:
+    return DepthEstimator("depthmap_tiny", "cpu", engine="onnxruntime", pictures=1000, callers=callers())
+
+
+def test_the_actors_of_a_run_are_where_the_gpus_are_and_take_what_was_asked_for(
+    photos: Path, tmp_path: Path, estimator: DepthEstimator
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    order = ordered(tmp_path / "out", num_gpus=0.5, begin=Noting(notes))
+    tally = stream(open_sources([photos]), estimator, order)
+    assert (tally.count("done"), tally.count("failed")) == (PICTURES, 1)
+    given = [json.loads(note.read_text()) for note in notes.iterdir()]
+    # The node with the GPU has one core, so two actors would not fit.
+    assert [(one["CPU"], one["GPU"], one["ids"]) for one in given] == [(1, 0.5, ["0"])]
+
+
+def test_gpus_that_no_node_has_are_an_error_and_nobody_waits_for_them(
+    photos: Path, tmp_path: Path, estimator: DepthEstimator
+) -> None:
+    with pytest.raises(DepthmapError, match="No node of the cluster has a core and 2 GPUs"):
+        stream(open_sources([photos]), estimator, ordered(tmp_path / "out", num_gpus=2))
+
+
+class Dawdling:
+    """Takes longer over the first picture than the others take together."""
+
+    def __call__(self, photo: Photo) -> Photo:
+        if photo.name == "0.jpg":
+            time.sleep(4)
+        return photo
+
+
+def test_rows_keep_their_order_where_ray_is_told_to_keep_it(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray.data.DataContext.get_current().execution_options, "preserve_order", True)
+    paths = [str(photos / f"{number}.jpg") for number in range(8)]
+    dataset = ray.data.from_items([{"file": path} for path in paths], override_num_blocks=8)
+    asked = {
+        "column": "file",
+        "engine": "onnxruntime",
+        "num_cpus": 0.5,
+        "concurrency": 2,
+        "begin": Dawdling(),
+    }
+    rows = on_ray(dataset, "depthmap_tiny", outputs=["npy"], **asked).take_all()
+    assert [row["file"] for row in rows] == paths
+
+
+class Waiting:
+    """Holds each picture until two actors have one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, photo: Photo) -> Photo:
+        (self.folder / ray.get_runtime_context().get_actor_id()).touch()
+        end = time.monotonic() + 60
+        while len(list(self.folder.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        return photo
+
+
+def test_a_pool_that_may_scale_grows_while_pictures_wait(photos: Path, tmp_path: Path) -> None:
+    rows = depths(
+        photos, outputs=["npy"], begin=Waiting(tmp_path), num_cpus=0.5, concurrency=(1, 2)
+    ).take_all()
+    assert len(rows) == PICTURES + 1
+    assert len(list(tmp_path.iterdir())) == 2

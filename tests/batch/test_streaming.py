@@ -150,6 +150,11 @@ def test_a_shard_that_there_is_not_is_refused(run: Run, photos: Path) -> None:
         run(photos, shard=(4, 3))
 
 
+def test_gpus_for_actors_without_ray_are_refused(run: Run, photos: Path) -> None:
+    with pytest.raises(UsageError, match="Only actors of Ray are given GPUs"):
+        run(photos, num_gpus=1)
+
+
 def test_pictures_of_an_archive_are_those_of_its_folder(run: Run, photos: Path, tmp_path: Path) -> None:
     run(photos)
     of_folder = outputs(tmp_path / "out")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -100,3 +103,24 @@ def test_an_anaglyph_shows_red_to_the_left_eye_and_the_rest_to_the_right() -> No
 def test_grey_stays_grey_in_an_anaglyph() -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
     assert np.abs(anaglyph(Stereo(ramp, ramp)).astype(int) - ramp).max() <= 2
+
+
+_MIXING = """
+import time
+import numpy as np
+from depthmap.geometry import Stereo, anaglyph
+
+view = np.zeros((600, 4000, 3), np.uint8)
+anaglyph(Stereo(view[:1], view[:1]))
+before = time.process_time() - time.thread_time()
+for _ in range(3):
+    anaglyph(Stereo(view, view))
+print(time.process_time() - time.thread_time() - before, time.thread_time())
+"""
+
+
+def test_an_anaglyph_takes_no_time_of_other_threads() -> None:
+    """NumPy's BLAS threads would go on spinning for a while after each product, beside the network."""
+    done = subprocess.run([sys.executable, "-c", _MIXING], capture_output=True, text=True, check=True)
+    others, own = map(float, done.stdout.split())
+    assert others < 0.05 * own

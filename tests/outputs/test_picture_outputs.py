@@ -16,6 +16,7 @@ from depthmap.depth import Depth
 from depthmap.errors import UsageError
 from depthmap.images import read
 from depthmap.outputs import OUTPUTS, Options, Output
+from depthmap.ranges import shown_range
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 RAMP = np.linspace(-3, 5, 256, dtype=np.float32)[None]
@@ -72,6 +73,13 @@ def test_shared_tables_cannot_be_changed():
 )
 def test_every_map_of_numbers_can_be_coloured(depth):
     assert image(OUTPUTS["colour"], depth).size == depth.shape[::-1]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 1001, 2001, 5000])
+def test_the_shown_range_leaves_out_a_thousandth_at_either_end(size: int):
+    values = np.random.default_rng(0).permutation(size).astype(np.float32)
+    out = (size - 1) // 1000
+    assert shown_range(np.append(values, np.nan)) == (out, size - 1 - out)
 
 
 def test_a_stray_pixel_leaves_the_colours_to_the_rest():

@@ -23,7 +23,7 @@ def thumbnails(path: Path, frames: int, step: float = 0.0, noise: float = 3.0) -
     for number in range(frames):
         left = round(number * step * 128) % 64
         view = wide[:, left : left + 64] + RANDOM.normal(0, noise, (72, 64, 3))
-        found.append(view.reshape(18, 4, 32, 2, 3).mean((1, 3)).astype(np.float32))
+        found.append(view.reshape(18, 4, 32, 2, 3).mean((1, 3, 4)).astype(np.float32))
     return found
 
 
@@ -69,6 +69,6 @@ def test_a_flash_is_no_cut() -> None:
 
 
 def test_black_frames_with_noise_have_no_cut_and_the_first_picture_after_them_is_one() -> None:
-    black = [RANDOM.normal(2, 1, (18, 32, 3)).astype(np.float32) for _ in range(8)]
+    black = [RANDOM.normal(2, 1, (18, 32)).astype(np.float32) for _ in range(8)]
     assert found(black) == []
     assert found([*black, *thumbnails(CAT, 8)]) == [8]

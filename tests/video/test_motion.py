@@ -35,6 +35,12 @@ def test_a_pan_is_found_to_a_fraction_of_a_pixel(shift: tuple[float, float]) -> 
     assert np.abs([*found.a[1:], *found.b[1:]]).max() < 0.2
 
 
+@pytest.mark.parametrize("near", [(3.2, 0.9), (0.0, 0.0), (-9.0, 6.0), (60.0, -40.0), (500.0, 0.0)])
+def test_a_motion_is_found_from_wherever_the_search_begins(near: tuple[float, float]) -> None:
+    found = motion.find(*views((1, 0, 3, 0, 1, 1)), motion.Motion((near[0], 0.0, 0.0), (near[1], 0.0, 0.0)))
+    assert (found.a[0], found.b[0]) == pytest.approx((3, 1), abs=0.16)
+
+
 def test_a_zoom_with_a_turn_brings_the_earlier_picture_onto_the_later() -> None:
     turn = np.radians(1.0)
     matrix = (0.97 * np.cos(turn), -0.97 * np.sin(turn), 2.0, 0.97 * np.sin(turn), 0.97 * np.cos(turn), 1.0)

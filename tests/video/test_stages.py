@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from depthmap.video.stages import Sink, Stage
+from depthmap.video.stages import Sink, Stage, in_order
 
 
 def counting(seen: list[int], until: int) -> Iterator[int]:
@@ -61,6 +61,19 @@ def test_a_source_that_does_not_wait_loses_items() -> None:
         kept = list(stage)
     assert kept[:2] == [0, 1]
     assert len(kept) < 1000
+
+
+def test_results_come_in_order_and_no_thread_waits_for_the_one_whose_turn_it_is() -> None:
+    later = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert later.wait(60)
+        if number == 2:
+            later.set()
+        return number
+
+    assert list(in_order(work, range(5), 2, "test")) == [0, 1, 2, 3, 4]
 
 
 def test_a_sink_works_in_order_and_is_done_on_leaving() -> None:

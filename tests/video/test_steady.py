@@ -109,7 +109,7 @@ def error(inverse: Pixels, metres: Pixels) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [0.0, 0.01])
+@pytest.mark.parametrize("step", [0.0, 0.01, 0.03])
 def test_the_error_against_the_truth_is_not_larger_than_that_of_single_frames(
     estimator: DepthEstimator, step: float
 ) -> None:

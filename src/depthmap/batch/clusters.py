@@ -1,8 +1,8 @@
 """Many machines, by Ray: tasks in and results out as elsewhere in this package.
 
 Each actor opens the model from the cache of its node. The cache's lock lets one of a node's actors fetch it, once, and
-all map that one copy. An actor has one core by default, and runs each picture alone on it: the bytes are those that a
-streamed run writes on one machine with the same engine.
+all map that one copy. An actor has one core, and runs each picture alone on it: the bytes are those that a streamed
+run writes on one machine with the same engine. Or it has a core and a GPU, or a part of one, and none beside it.
 """
 
 from __future__ import annotations
@@ -60,31 +60,40 @@ class _Actor:
 
 
 def run_on_ray(
-    tasks: Iterable[Task | Done], estimator: DepthEstimator, work: Work, address: str = ""
+    tasks: Iterable[Task | Done],
+    estimator: DepthEstimator,
+    work: Work,
+    address: str = "",
+    num_gpus: float = 0,
 ) -> Generator[Done, None, None]:
-    """Yield what came of each task, as `pipeline.run` does, of actors on all cores of a Ray cluster.
+    """Yield what came of each task, as `pipeline.run` does, of actors on all cores or GPUs of a Ray cluster.
 
     Outputs must go where all nodes can write. An actor that dies, or whose node does, loses nothing: others do its
-    tasks. Cores that join the cluster get actors.
+    tasks. Cores and GPUs that join the cluster get actors.
 
     Parameters
     ----------
     address : str
         Of the cluster, as for ``ray.init``; empty: the one of the environment, else a new one on this machine.
+    num_gpus : float
+        What each actor takes: 0.5 lets two share a GPU. 0: there is an actor for each core, and it computes there.
 
     Raises
     ------
     MissingExtra
         When ray is not installed.
     DepthmapError
-        When no actor can begin, or the disk is full.
+        When no node has so much of a GPU, no actor can begin, or the disk is full.
     """
     ray = RAY.load()
     mine = not ray.is_initialized()
     if mine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
         ray.init(address=address or None, log_to_driver=False, include_dashboard=False)
-    pool = _Pool(ray, Start.of(estimator, work))
+    start = Start.of(estimator, work)
+    if not num_gpus and start.state["device"] is None:
+        start.state["device"] = "cpu"  # Ray lets actors that were given no GPU see all of their node
+    pool = _Pool(ray, start, num_gpus)
     try:
         yield from pool.results(tasks)
     finally:
@@ -94,10 +103,13 @@ def run_on_ray(
 
 
 class _Pool:
-    def __init__(self, ray: Any, start: Start) -> None:
+    def __init__(self, ray: Any, start: Start, num_gpus: float) -> None:
         self.ray = ray
         self.start = ray.put(start)
-        self.kind = ray.remote(_Actor).options(num_cpus=1, max_concurrency=_WINDOW, max_restarts=0)
+        self.gpus = num_gpus
+        self.kind = ray.remote(_Actor).options(
+            num_cpus=1, num_gpus=num_gpus or None, max_concurrency=_WINDOW, max_restarts=0
+        )
         self.actors: dict[Any, int] = {}
         """How many tasks each has."""
         self.pending: dict[Any, tuple[Any, Task]] = {}
@@ -159,16 +171,34 @@ class _Pool:
         self.queue.put(last)
 
     def _grow(self) -> None:
-        """Have an actor for each core of the cluster. One that waits for a core that has gone is given up."""
+        """Have as many actors as the cluster can hold. One that waits for a place that has gone is given up."""
         if time.monotonic() < self.next_look:
             return
         self.next_look = time.monotonic() + _LOOK
-        missing = int(self.ray.cluster_resources().get("CPU", 1)) - len(self.actors) - len(self.starting)
+        missing = self._places() - len(self.actors) - len(self.starting)
         for _ in range(missing):
             actor = self.kind.remote(self.start)
             self.starting[actor.ready.remote()] = actor
         for reference in list(self.starting)[missing:] if missing < 0 else ():
             self.ray.kill(self.starting.pop(reference))
+
+    def _places(self) -> int:
+        """Return how many actors the nodes have cores for, and GPUs if they are to have such.
+
+        Raises
+        ------
+        DepthmapError
+            When no node has the GPUs, nor has had any since the run began.
+        """
+        if not self.gpus:
+            return int(self.ray.cluster_resources().get("CPU", 1))
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        places = sum(int(min(has.get("CPU", 0), has.get("GPU", 0) / self.gpus)) for has in nodes)
+        if not (places or self.begun):
+            what = f"No node of the cluster has a core and {self.gpus:g} GPUs for an actor"
+            remedy = "Start a node that has, ask for less of a GPU, or for none: then actors run on cores."
+            raise DepthmapError(what, remedy=remedy)
+        return places
 
     def _begin(self, reference: Any) -> None:
         """Take an actor that has loaded the model, or see why it has not."""

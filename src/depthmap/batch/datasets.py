@@ -50,7 +50,7 @@ def on_ray(
         Actors, or the fewest and the most of a pool that scales. By default from 1 to as many as all cores of the
         cluster but one can hold.
     num_cpus, num_gpus : float
-        What an actor takes. The network runs on ``num_cpus`` cores.
+        What an actor takes. The network runs on ``num_cpus`` cores, or where ``num_gpus`` is not 0 on a GPU.
     estimator
         Other arguments of `DepthEstimator`.
 
@@ -76,7 +76,8 @@ def on_ray(
         _Rows,
         fn_constructor_kwargs={
             "column": column,
-            "arguments": {"model_name": model, **estimator},
+            # Ray lets actors that were given no GPU see all of their node.
+            "arguments": {"model_name": model, "device": None if num_gpus else "cpu", **estimator},
             "outputs": tuple(outputs),
             "work": Work(options or Options(), begin=begin, finish=finish),
         },

@@ -50,6 +50,8 @@ class Order:
         Processes; 1 is this one.
     ray : str, optional
         Address of a Ray cluster whose machines do it; see `clusters.run_on_ray`.
+    num_gpus : float
+        What each actor of Ray takes of a GPU, or how many it takes. The network runs one picture at a time there.
     batch_size : int
         Pictures of one network size that a GPU runs at once.
     allow_private : bool
@@ -68,6 +70,7 @@ class Order:
     manifest: Path | None = None
     workers: int = 1
     ray: str | None = None
+    num_gpus: float = 0
     batch_size: int = 4
     allow_private: bool = False
     begin: Begin | None = None
@@ -81,6 +84,9 @@ class Order:
             raise UsageError("There is no such shard", f"{number}/{of}", "Give i/n with i from 1 to n.")
         if self.ray is not None:
             RAY.check()
+        elif self.num_gpus:
+            what = "Only actors of Ray are given GPUs"
+            raise UsageError(what, f"{self.num_gpus:g} GPUs", "Add --ray, or choose a device by --device.")
         for name in self.outputs:
             if needed := require(name).needs:
                 needed.check()
@@ -200,7 +206,7 @@ def _run(
     tasks: Iterator[Task | Done], estimator: DepthEstimator, work: Work, order: Order
 ) -> Generator[Done, None, None]:
     if order.ray is not None:
-        return run_on_ray(tasks, estimator, work, order.ray)
+        return run_on_ray(tasks, estimator, work, order.ray, order.num_gpus)
     if order.workers > 1:
         return run_in_processes(tasks, estimator, work, order.workers)
     return run(tasks, estimator, work)

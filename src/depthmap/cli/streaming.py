@@ -39,7 +39,7 @@ _OPTIONS = (
     click.option(
         "--stream",
         is_flag=True,
-        help="List nothing beforehand: for millions of pictures. Implied by the seven options that follow.",
+        help="List nothing beforehand: for millions of pictures. Implied by the eight options that follow.",
     ),
     click.option(
         "--resume",
@@ -70,6 +70,13 @@ _OPTIONS = (
         help="Run on the machines of a Ray cluster: the one at ADDRESS, else the environment's, else this machine.",
     ),
     click.option(
+        "--num-gpus",
+        type=click.FloatRange(0, 64),
+        metavar="N",
+        default=0,
+        help="With --ray: run on the cluster's GPUs, so many for each actor; 0.5 lets two share one.",
+    ),
+    click.option(
         "--column", metavar="NAME", help="Column of Parquet files that has pictures, paths or URLs."
     ),
     click.option(
@@ -95,6 +102,7 @@ class Flow:
     shard: tuple[int, int]
     workers: int | None
     ray: str | None
+    num_gpus: float
     column: str | None
     manifest: Path | None
     jsonl: bool
@@ -109,6 +117,7 @@ class Flow:
             or self.shard != (1, 1)
             or self.workers
             or self.ray is not None
+            or self.num_gpus
         )
         return bool(asked or self.column or self.manifest or is_remote(out)) or any(
             is_remote(name) or is_container(name) for name in names
@@ -153,6 +162,7 @@ def run_streamed(
         manifest=flow.manifest,
         workers=flow.workers or 1,
         ray=flow.ray,
+        num_gpus=flow.num_gpus,
         allow_private=session.allow_private,
         begin=measures.begin,
         finish=measures.finish,

@@ -72,6 +72,7 @@ def anaglyph(views: Stereo) -> Rgb:
     mixed = np.empty_like(views.left)
     for top in range(0, len(mixed), _ROWS):
         rows = slice(top, top + _ROWS)
+        # A product for each row of pixels: so small that NumPy's BLAS wakes no threads of its own (see `resizing`).
         light = linear[views.left[rows]] @ np.array(_LEFT, np.float32).T
         light += linear[views.right[rows]] @ np.array(_RIGHT, np.float32).T
         mixed[rows] = table[np.rint(np.clip(light, 0, 1) * (len(table) - 1)).astype(np.intp)]

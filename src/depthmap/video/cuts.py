@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
-SIZE = (18, 32)
-"""Rows and columns of the thumbnails that are compared."""
+SIZE = (32, 18)
+"""Width and height of the thumbnails that are compared."""
 _NEW = 0.3
 """A change of at least this may be a cut: thumbnails of one shot change by 0.01 to 0.1, of two shots by 0.5 to 1."""
 _SUDDEN = 2.5
@@ -20,7 +20,7 @@ _FLAT = 4.0**2
 
 
 def change(before: Float32, after: Float32) -> float:
-    """Return how different two thumbnails (h, w, 3) are, 0 to 2; a change of brightness counts little.
+    """Return how different two thumbnails (h, w) are, 0 to 2; a change of brightness counts little.
 
     It is 1 less the product of contrast and structure of the structural similarity: Wang et al. 2004.
     """

@@ -27,15 +27,17 @@ _LEAST_NORMAL = 1e-3
 """What keeps the equations solvable where nothing has a slope; the sums of squared slopes are thousands."""
 _SLOPE = 2.0
 """Grey levels a pixel that count as no slope."""
-_ENOUGH = 5_000
+_ENOUGH = 2_600
 """Pixels that tell a motion as well as more; with these few NumPy's BLAS begins no threads (see `transforms`)."""
 _SOME = 5
 """Of so many residuals one is enough for their median."""
 _REACH = 0.1
 """Pixels by which a place may always be wrong."""
-_DONE = 0.03
-"""A step of less than this, in pixels, is the last."""
-_STILL = 0.15
+_DONE = 0.05
+"""A step of less than this, in pixels, is the last: the next would be a small part of it."""
+_NEAR = 0.25
+"""A step of less than this, in its pixels, is left out on a coarse level: the finer ones see it better."""
+_STILL = 0.1
 """Movement in pixels, at the corner that moves most, below which the camera is taken to stand: resampling blurs."""
 
 
@@ -118,8 +120,10 @@ def back(motions: Sequence[Motion], width: int, height: int) -> Motion:
     return Motion((x + a1 + a2, a1, a2), (y + b1 + b2, b1, b2))
 
 
-def find(earlier: Float32, later: Float32) -> Motion:
+def find(earlier: Float32, later: Float32, near: Motion = Motion()) -> Motion:  # noqa: B008  # it cannot be changed
     """Return the motion that explains most of what changed between two pictures (h, w).
+
+    It is looked for from ``near`` on: the motion before it, mostly.
 
     Notes
     -----
@@ -132,33 +136,50 @@ def find(earlier: Float32, later: Float32) -> Motion:
     levels = [(earlier, later)]
     while min(levels[-1][0].shape) >= 2 * _SMALLEST:
         levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
-    motion = Motion()
+    part = 0.5 ** len(levels)
+    motion = _better(near.scaled(part, part), *levels[-1])
     for number in reversed(range(len(levels))):
         # Coarse pictures tell where the camera went; how it turned and zoomed, only finer ones do.
-        motion = _refined(motion.scaled(2.0, 2.0), *levels[number], 6 if number < _FINE else 2)
+        unknowns, least = 6 if number < _FINE else 2, _NEAR if number else 0.0
+        motion = _refined(motion.scaled(2.0, 2.0), *levels[number], unknowns, least)
     return motion
 
 
-def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int) -> Motion:
-    """Return a better motion; of 2 unknowns it is a shift, of 6 affine."""
+def _better(near: Motion, earlier: Float32, later: Float32) -> Motion:
+    """Return a motion in halves of pixels, or none if that explains more: one that was wrong must not stay."""
+    if near == Motion():
+        return near
+    residuals = np.abs(later - near.scaled(2.0, 2.0).bring(earlier)).mean()
+    return near if residuals < np.abs(later - earlier).mean() else Motion()
+
+
+def _refined(motion: Motion, earlier: Float32, later: Float32, unknowns: int, least: float) -> Motion:
+    """Return a better motion; of 2 unknowns it is a shift, of 6 affine. Steps below the ``least`` are left out."""
     height, width = later.shape
     step = math.ceil(later.size / _ENOUGH)
     x, y = _places(width), _places(height)[::step, None]
     across, down = (slope[::step] for slope in slopes(later))
-    rates = np.stack(
-        [rate.ravel() for rate in (across, down, across * x, across * y, down * x, down * y)[:unknowns]]
-    )
     # Residuals as pixels of movement, where there is enough of a slope: at edges they are large, but no outliers.
-    flatness = 1 / (np.hypot(across, down) + np.float32(_SLOPE)).ravel()
+    flatness = 1 / (np.sqrt(across * across + down * down) + np.float32(_SLOPE))
     seen = later[::step]
+    rows = np.empty((unknowns + 1, *seen.shape), np.float32)
+    rows[0], rows[1] = across, down
+    if unknowns > 2:
+        for row, slope, place in ((2, across, x), (3, across, y), (4, down, x), (5, down, y)):
+            np.multiply(slope, place, out=rows[row])
+    flat = rows.reshape(unknowns + 1, -1)
     for _ in range(_STEPS):
-        residuals = (seen - motion.bring(earlier, every=step)).ravel()
-        weighted = rates * _biweight(residuals * flatness)
-        change = _solved(weighted @ rates.T, (weighted * residuals).sum(axis=1))
+        residuals = np.subtract(seen, motion.bring(earlier, every=step), out=rows[-1])
+        # The last column of this product is the right side of the equations.
+        normal = (flat[:-1] * _biweight((residuals * flatness).ravel())) @ flat.T
+        change = _solved(normal[:, :-1], normal[:, -1])
+        size = np.abs(change).max()
+        if size < least:
+            break
         motion = motion.plus(change)
         if motion.farthest > max(width, height):
             return Motion()  # it found nothing
-        if np.abs(change).max() < _DONE:
+        if size < _DONE:
             break
     return motion
 
@@ -179,5 +200,5 @@ def _solved(normal: Float32, right: Float32) -> NDArray[Any]:
 def _biweight(residuals: Float32) -> Float32:
     """Return the weight of each residual; those beyond the border are large, and have none."""
     reach = np.float32(4.685 * 1.4826 * middle(np.abs(residuals[::_SOME])) + _REACH)
-    inside: Float32 = np.clip(1 - (residuals / reach) ** 2, 0, None) ** 2
+    inside: Float32 = np.maximum(1 - (residuals / reach) ** 2, 0) ** 2
     return inside

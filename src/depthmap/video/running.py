@@ -1,7 +1,7 @@
 """The running map of a shot: the average of its frames in one scale, as the camera that moves sees it.
 
-What method it is, and whose, `steady` says. Inverse depth is averaged on a grid, the picture and the number of frames
-on one half as fine: a motion is found there as well, in a quarter of the time.
+What method it is, and whose, `steady` says. Inverse depth, the picture and the number of frames are averaged on one
+grid. Motion is found on one half as fine, in a quarter of the time; there a map is looked back on too, which is smooth.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from PIL import Image
 from ..depth import RELATIVE_INVERSE, Depth
 from ..ranges import shown_range
 from . import motion
-from .alignment import Line, fit
-from .grids import around, middle, resized, slopes
+from .alignment import SIGMA, Line, fit
+from .grids import middle, paired, resized
 from .motion import Motion
 
 Float32 = NDArray[np.float32]
@@ -31,17 +31,22 @@ _LEAK = 1 / 240
 """How much of the way to the network's own scale the running map goes in a frame, so that errors do not add up."""
 _NOISE = 0.5
 """Grey levels by which a pixel changes at least though nothing moved."""
-_BESIDE = 0.125
-"""Pixels by which a motion may be wrong."""
-_JUMP = 0.4
-"""Change of depth, as part of the range, that is taken for true even where the picture did not change."""
+_JUMP = 0.12
+"""Change of depth, as part of the range, that is taken for true even where the picture did not change: smooth walls
+look the same though near things pass before them."""
+_USUAL = 5.0
+"""Unless it is less than so many standard deviations of all changes: some networks flicker as much."""
 
 
 class Seen(NamedTuple):
-    """What the method looks at of a frame: a thumbnail, grey levels (h, w), and inverse depth (H, W), finer."""
+    """What the method looks at of a frame: a thumbnail, grey levels (h, w), and inverse depth (h, w).
+
+    Both h and w are even. ``change`` is how the thumbnail differs from that of the frame before.
+    """
 
     depth: Depth
     thumbnail: Float32
+    change: float
     luma: Float32
     inverse: Float32
 
@@ -50,13 +55,14 @@ class Seen(NamedTuple):
 class State:
     """What is known after a frame: arrays and numbers only, so that a run can go on from a file.
 
-    ``luma`` (h, w) and ``inverse`` (H, W) are the running averages, ``frames`` (h, w) of how many frames;
-    ``thumbnail`` is that of the last frame, ``change`` how it differed from the one before.
+    ``luma`` and ``inverse`` (h, w) are the running averages, ``frames`` (h, w) of how many frames; ``motion`` (2, 3)
+    is the last `Motion`; ``thumbnail`` is that of the last frame, ``change`` how it differed from the one before.
     """
 
     luma: Float32
     inverse: Float32
     frames: Float32
+    motion: NDArray[np.float64]
     thumbnail: Float32
     scale: float
     shift: float
@@ -80,50 +86,51 @@ def opening(frame: Seen, same: Sequence[Seen], shot: int) -> State:
     """Return the state after the first frame of a shot: the average of what comes, gone through backwards."""
     last = same[-1] if same else frame
     low, high = shown_range(last.inverse)
-    frames = np.ones(last.luma.shape, np.float32) * _known(last.inverse, last.luma.shape)
+    frames = np.ones(last.luma.shape, np.float32) * _known(last.inverse)
     inverse = np.where(np.isfinite(last.inverse), last.inverse, 0)
-    state = State(last.luma, inverse, frames, frame.thumbnail, 1.0, 0.0, low, high, shot)
+    state = State(last.luma, inverse, frames, np.zeros((2, 3)), frame.thumbnail, 1.0, 0.0, low, high, shot)
     for other in [*same[-2::-1], frame] if same else []:
         state, _ = advanced(state, other)
     low, high = _range(state)
-    return replace(state, low=low, high=high)
+    return replace(state, low=low, high=high, motion=-state.motion)  # the camera turns round
 
 
 def advanced(state: State, frame: Seen) -> tuple[State, Motion]:
     """Return the state after one more frame of the shot, and how the camera moved."""
     luma, inverse, frames, moved = _moved(state, frame)
     still = _still(luma, frame.luma) * (frames > 0)
-    size = inverse.shape
-    line = fit(frame.inverse, inverse, resized(still, size), shift=frame.depth.kind == RELATIVE_INVERSE)
+    line = fit(frame.inverse, inverse, still, shift=frame.depth.kind == RELATIVE_INVERSE)
+    known = _known(frame.inverse)
     change = line(frame.inverse) - inverse
-    known = _known(frame.inverse, luma.shape)
     if known is not _ALL:
-        change[~np.isfinite(change)] = 0
-    trust = still * _likely(resized(change, luma.shape, Image.Resampling.BOX), state)
+        change[known == 0] = 0
+    trust = still * _likely(change, state)
     frames = np.minimum(frames * trust, np.float32(_LONGEST - 1)) * known + known
     weight = 1 / np.maximum(frames, 1)
-    inverse = inverse + change * resized(weight, size)
+    inverse = inverse + change * weight
     luma = luma + (frame.luma - luma) * weight
-    after = replace(state, luma=luma, inverse=inverse, frames=frames)
+    after = replace(state, luma=luma, inverse=inverse, frames=frames, motion=np.array(moved))
     return _leaked(_ranged(after, line), line), moved
 
 
 def looked_back(state: State, frame: Seen, later: State, motions: Sequence[Motion]) -> Float32:
-    """Return the inverse depth (H, W) at a frame by what was known some frames later, after these motions."""
-    shape = state.luma.shape
-    way = motion.back(motions, *shape[::-1])
-    luma = way.bring(fit(later.luma, state.luma)(later.luma), Image.Resampling.BILINEAR)
-    now, then = (resized(one.inverse, shape, Image.Resampling.BOX) for one in (state, later))
+    """Return the inverse depth (h, w) at a frame by what was known some frames later, after these motions."""
+    height, width = state.luma.shape
+    way = motion.back(motions, width, height).scaled(0.5, 0.5)
+    before, after = paired(state.luma), paired(later.luma)
+    luma = way.bring(fit(after, before)(after), Image.Resampling.BILINEAR)
+    now, then = (paired(one.inverse) for one in (state, later))
     then = way.bring(then, Image.Resampling.BILINEAR)
-    seen = way.seen(*shape[::-1]) & (state.frames > 0)
-    surely = _still(luma, frame.luma) * seen
+    seen = way.seen(width // 2, height // 2) & (paired(state.frames) > 0)
+    surely = _still(luma, paired(frame.luma)) * seen
     change = fit(then, now, surely, shift=frame.depth.kind == RELATIVE_INVERSE)(then) - now
     return state.inverse + resized(change * surely * _likely(change, state), state.inverse.shape)
 
 
 def _likely(change: Float32, state: State) -> Float32:
     """Return how surely a change of inverse depth is the network's alone, 0 to 1."""
-    jump = change * np.float32(1 / max(_JUMP * (state.high - state.low), 1e-12))
+    usual = _USUAL * SIGMA * middle(np.abs(change[::2]))
+    jump = change * np.float32(1 / max(_JUMP * (state.high - state.low), usual, 1e-12))
     jump = np.minimum(jump * jump, np.float32(1e4))
     likely: Float32 = 1 / (1 + jump * jump)
     return likely
@@ -132,42 +139,37 @@ def _likely(change: Float32, state: State) -> Float32:
 _ALL = np.ones((), np.float32)
 
 
-def _known(inverse: Float32, shape: tuple[int, ...]) -> Float32:
-    """Return 1 at each place of a grid in all of which the depth is known, else 0."""
+def _known(inverse: Float32) -> Float32:
+    """Return 1 at each place where the depth is known, else 0."""
     finite = np.isfinite(inverse)
-    if finite.all():
-        return _ALL
-    known: Float32 = (resized(finite.astype(np.float32), shape, Image.Resampling.BOX) > 0.999).astype(
-        np.float32
-    )
-    return known
+    return _ALL if finite.all() else finite.astype(np.float32)
 
 
 def _moved(state: State, frame: Seen) -> tuple[Float32, Float32, Float32, Motion]:
     """Return the running averages as this frame sees them: in its exposure, from where its camera stands."""
     luma = fit(state.luma, frame.luma)(state.luma)
-    moved = motion.find(luma, frame.luma)
-    (height, width), (rows, columns) = luma.shape, state.inverse.shape
-    finer = moved.scaled(columns / width, rows / height)
-    if finer.is_still:
+    a, b = state.motion.tolist()
+    near = Motion(tuple(a), tuple(b)).scaled(0.5, 0.5)
+    moved = motion.find(paired(luma), paired(frame.luma), near).scaled(2.0, 2.0)
+    if moved.is_still:
         return luma, state.inverse, state.frames, Motion()
-    frames = moved.bring(state.frames, Image.Resampling.BILINEAR) * moved.seen(width, height)
-    return moved.bring(luma), finer.bring(state.inverse), frames, moved
+    frames = moved.bring(state.frames, Image.Resampling.BILINEAR)
+    return moved.bring(luma), moved.bring(state.inverse), frames, moved
 
 
 def _still(before: Float32, now: Float32) -> Float32:
     """Return how surely each place is as it was, 0 to 1."""
     away = np.abs(now - before)
-    noise = max(1.4826 * middle(away), _NOISE)
-    across, down = slopes(around(before))
-    beyond = np.maximum(away - np.float32(_BESIDE) * (np.abs(across) + np.abs(down)), 0)
-    surely: Float32 = 1 / (1 + (beyond / np.float32(3 * noise)) ** 4)
+    noise = max(SIGMA * middle(away[::2]), _NOISE)
+    away *= np.float32(1 / (3 * noise))
+    away *= away
+    away *= away  # the fourth power at once takes ten times as long
+    surely: Float32 = 1 / (1 + away)
     return surely
 
 
 def _range(state: State) -> tuple[float, float]:
-    sampled = state.inverse[::2, ::2]
-    known = sampled[resized(state.frames, sampled.shape) > 0]
+    known = state.inverse[::2][state.frames[::2] > 0]
     return shown_range(known if known.size else state.inverse)
 
 

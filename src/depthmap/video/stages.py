@@ -77,7 +77,10 @@ class Stage(Generic[T]):
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int, name: str) -> Iterator[R]:
-    """Yield the result for each item, in their order, while so many threads work; for one, the caller does."""
+    """Yield the result for each item, in their order, while so many threads work; for one, the caller does.
+
+    One item more is begun, or the thread that is done first would wait for the one whose turn it is.
+    """
     if at_once == 1:
         yield from map(work, items)
         return
@@ -85,7 +88,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int, name: str
         begun: deque[Future[R]] = deque()
         for item in items:
             begun.append(pool.submit(work, item))
-            if len(begun) == at_once:
+            if len(begun) > at_once:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
