@@ -171,8 +171,25 @@ CONFIGS = {
             Stage(200, FULL, narrowest=0.75, decay=True, frozen_norms=True),
         ),
     ),
+    "close": Config(
+        shares={"close": 4, "indoor": 2, "nyu": 3, "outdoor": 3, "stk": 4},
+        decoder_rate=3e-4,
+        encoder_rate=6e-5,
+        warm_up=40,
+        ema=0.99,
+        # where a map is upside down, only the anchor pulls: the other parts see a scale of 0
+        weights=Weights(invariant=0, anchor=0.5),
+        seed=3,
+        anew=True,
+        stages=(
+            Stage(400, LARGE, narrowest=0.75, decay=True),
+            Stage(200, HUGE, narrowest=0.75, decay=True),
+            Stage(60, HUGE, narrowest=0.75, decay=True, frozen_norms=True),
+        ),
+    ),
 }
-"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone."""
+"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone,
+"close" adds close-ups to what shipped weights know."""
 
 _SHORT = Config(
     anew=True,
