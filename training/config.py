@@ -172,24 +172,25 @@ CONFIGS = {
         ),
     ),
     "close": Config(
-        shares={"close": 4, "indoor": 2, "nyu": 3, "outdoor": 3, "stk": 4},
+        shares={"close": 4, "distilled": 4, "indoor": 2, "nyu": 2, "outdoor": 2, "stk": 2},
         decoder_rate=3e-4,
         encoder_rate=6e-5,
         warm_up=40,
         ema=0.99,
-        # where a map is upside down, only the anchor pulls: the other parts see a scale of 0
+        # of a map that is upside down, the other parts see a scale of 0: only the anchor turns it round
         weights=Weights(invariant=0, anchor=0.5),
         seed=3,
         anew=True,
+        score_minutes=1e9,
         stages=(
-            Stage(400, LARGE, narrowest=0.75, decay=True),
-            Stage(200, HUGE, narrowest=0.75, decay=True),
-            Stage(60, HUGE, narrowest=0.75, decay=True, frozen_norms=True),
+            Stage(150, LARGE, narrowest=0.75, frozen_norms=True),
+            Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
+            Stage(150, HUGE, narrowest=0.75, decay=True, frozen_norms=True),
         ),
     ),
 }
-"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone,
-"close" adds close-ups to what shipped weights know."""
+"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone; "close"
+adds close-ups to what the weights that ship know, and has their own maps of other pictures to hold on to that."""
 
 _SHORT = Config(
     anew=True,

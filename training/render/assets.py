@@ -295,6 +295,7 @@ def fetch(folder: Path, only: Sequence[str] = ()) -> None:
         rows.append(f"| {package.name} | {package.version} | {package.licence} | {digest} |")
     unpack_nested(folder)
     unpack_games(folder)
+    (folder / INDEX).unlink(missing_ok=True)  # it knows nothing of what is new
     note = "Details: `usr/share/doc/PACKAGE/copyright`, `furniture/LIBRARY/LICENSE.TXT`.\n"
     (folder / "LICENCES.md").write_text("\n".join([*rows, "", note]), encoding="utf-8")
 

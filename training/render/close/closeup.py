@@ -30,6 +30,7 @@ from .parameters import (
     KEEP_CLOSE,
     KINDS,
     LARGEST,
+    LIFTED,
     LYING,
     POSE,
     SHAPES,
@@ -109,7 +110,11 @@ def _thing(kind: str, frame: Frame, scenes: Scenes) -> Layer:
     if lies:
         back = max(float(one.centre[2] + np.abs(one.matrix[2]).sum()) for one in solids)
         ground = things.surface(rng, frame.noise, scenes.photo(rng))
-        solids.append(solid("box", (40, 40, 0.05), (0, 0, back + 0.06), ground))
+        solids.append(
+            solid(
+                "box", (40, 40, 0.05), (0, 0, back + 0.06 + rng.choice((0, rng.uniform(0, LIFTED)))), ground
+            )
+        )
     turn, middle = _pose(kind, frame)
     layer = _shown([one.moved(turn, middle) for one in solids], frame, alive=kind in ALIVE)
     return layer if lies else layer.before(_backdrop(layer.rear, frame, scenes))

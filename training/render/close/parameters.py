@@ -27,7 +27,7 @@ FILL: dict[str, Range] = {
     "person": (0.4, 0.9),
     "ball": (0.55, 1.5),
     "device": (0.6, 1.5),
-    "instrument": (0.5, 1.3),
+    "instrument": (0.5, 2.0),
     "sheet": (0.6, 1.5),
     "flower": (0.5, 1.1),
 }
@@ -48,6 +48,8 @@ ASIDE = 0.22
 """The standard deviation of a thing's middle from the frame's, in half its sides."""
 LYING = {"device": 0.45, "instrument": 0.4, "sheet": 0.35, "ball": 0.15, "flower": 0.1}
 """How often a thing lies on what is behind it, or leans on it."""
+LIFTED = 0.5
+"""A thing that lies on something may stand off it by so much, in half its size."""
 BACKDROPS = {"scene": 0.52, "wall": 0.22, "studio": 0.26}
 BEHIND = (1.08, 6.0)
 """How many times as far as the thing's rear a scene begins; its logarithm is even."""

@@ -78,7 +78,8 @@ def any_colour(rng: Random) -> Array:
     grey = rng.betavariate(0.7, 0.7)
     if rng.random() < 0.35:
         return np.full(3, 0.03 + 0.94 * grey)
-    return np.array([0.03 + 0.94 * rng.betavariate(0.7, 0.7) for _ in range(3)])
+    colour = np.array([0.03 + 0.94 * rng.betavariate(0.7, 0.7) for _ in range(3)])
+    return colour.mean() + rng.random() ** 0.6 * (colour - colour.mean())
 
 
 def plain(colour: Array, noise: Noise, grain: float = 0.06, fineness: float = 3.0) -> Skin:
