@@ -40,7 +40,7 @@ class Noise:
         for octave in range(octaves):
             total += self._smooth(points * 2**octave + 17 * octave) * 0.5**octave
             weight += 0.5**octave
-        return total / weight
+        return np.asarray(total / weight)
 
     def _smooth(self, points: Array) -> Array:
         cell = np.floor(points)
@@ -65,12 +65,12 @@ def step(low: float, high: float, values: Array) -> Array:
 
 def mixed(one: Array, other: Array, share: Array) -> Array:
     """Return colours between two, (N, 3), by the share (N,) of the other."""
-    return one + (other - one) * share[:, None]
+    return np.asarray(one + (other - one) * share[:, None])
 
 
 def jittered(colour: Sequence[float], rng: Random, by: float = 0.06) -> Array:
     """Return nearly the colour."""
-    return np.clip(np.array([c + rng.gauss(0, by) for c in colour]), 0.02, 0.98)
+    return np.asarray(np.clip([c + rng.gauss(0, by) for c in colour], 0.02, 0.98))
 
 
 def any_colour(rng: Random) -> Array:
@@ -79,7 +79,7 @@ def any_colour(rng: Random) -> Array:
     if rng.random() < 0.35:
         return np.full(3, 0.03 + 0.94 * grey)
     colour = np.array([0.03 + 0.94 * rng.betavariate(0.7, 0.7) for _ in range(3)])
-    return colour.mean() + rng.random() ** 0.6 * (colour - colour.mean())
+    return np.asarray(colour.mean() + rng.random() ** 0.6 * (colour - colour.mean()))
 
 
 def plain(colour: Array, noise: Noise, grain: float = 0.06, fineness: float = 3.0) -> Skin:
@@ -210,12 +210,13 @@ def emblem_of(rng: Random, size: int = 128) -> Array:
     pen.ellipse((8, 8, size - 8, size - 8), (*_ink(rng), 255), (*_ink(rng), 255), rng.randint(1, 6))
     for _ in range(rng.randint(2, 6)):
         x, y, r = rng.uniform(0.2, 0.8) * size, rng.uniform(0.2, 0.8) * size, rng.uniform(0.05, 0.3) * size
-        shape = rng.choice((pen.ellipse, pen.rectangle, pen.arc))
-        box = (x - r, y - r * rng.uniform(0.2, 1), x + r, y + r)
-        if shape == pen.arc:
-            pen.arc(box, rng.uniform(0, 180), rng.uniform(180, 360), (*_ink(rng), 255), rng.randint(2, 8))
+        box, ink = (x - r, y - r * rng.uniform(0.2, 1), x + r, y + r), (*_ink(rng), 255)
+        if rng.random() < 0.33:
+            pen.arc(box, rng.uniform(0, 180), rng.uniform(180, 360), ink, rng.randint(2, 8))
+        elif rng.random() < 0.5:
+            pen.ellipse(box, ink)
         else:
-            shape(box, (*_ink(rng), 255))
+            pen.rectangle(box, ink)
     return np.asarray(image, np.float32) / 255
 
 
