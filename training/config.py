@@ -172,7 +172,7 @@ CONFIGS = {
         ),
     ),
     "close": Config(
-        shares={"close": 4, "distilled": 4, "indoor": 2, "nyu": 2, "outdoor": 2, "stk": 2},
+        shares={"close": 3, "distilled": 4, "indoor": 3, "nyu": 3, "outdoor": 1, "stk": 2},
         decoder_rate=4e-4,
         encoder_rate=1e-4,
         warm_up=30,
