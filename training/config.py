@@ -172,10 +172,10 @@ CONFIGS = {
         ),
     ),
     "close": Config(
-        shares={"close": 3, "distilled": 4, "indoor": 3, "nyu": 3, "outdoor": 1, "stk": 2},
-        decoder_rate=4e-4,
-        encoder_rate=1e-4,
-        warm_up=30,
+        shares={"close": 2, "distilled": 6, "indoor": 2, "nyu": 3, "outdoor": 1, "stk": 2},
+        decoder_rate=2e-4,
+        encoder_rate=5e-5,
+        warm_up=20,
         ema=0.99,
         # of a map that is upside down, the other parts see a scale of 0: only the anchor turns it round
         weights=Weights(invariant=0, anchor=0.5),
@@ -183,9 +183,8 @@ CONFIGS = {
         anew=True,
         score_minutes=1e9,
         stages=(
-            Stage(150, LARGE, narrowest=0.75, frozen_norms=True),
-            Stage(400, LARGE, narrowest=0.75, decay=True, frozen_norms=True),
-            Stage(150, HUGE, narrowest=0.75, decay=True, frozen_norms=True),
+            Stage(1000, HUGE, narrowest=0.75, decay=True, frozen_norms=True),
+            Stage(400, FULL, narrowest=0.75, decay=True, frozen_norms=True),
         ),
     ),
 }

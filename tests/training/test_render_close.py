@@ -206,7 +206,7 @@ def test_every_model_can_be_seen_and_has_colours(name: str) -> None:
         parts = [one.moved(0.25 * np.eye(3), np.array((0, 0.1, 1))) for one in models(seed)[name]]
         seen = cast(parts, rays(48, 48, 60))
         there = np.isfinite(seen.depth)
-        assert there.mean() > 0.01
+        assert there.sum() > 10
         assert np.isfinite(seen.colour).all()
         assert -0.2 < seen.colour[there].min() <= seen.colour[there].max() < 1.6
 
