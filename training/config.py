@@ -172,7 +172,7 @@ CONFIGS = {
         ),
     ),
     "close": Config(
-        shares={"close": 2, "distilled": 6, "indoor": 2, "nyu": 3, "outdoor": 1, "stk": 2},
+        shares={"close": 3, "distilled": 5, "indoor": 2, "nyu": 2, "outdoor": 2, "stk": 2},
         decoder_rate=2e-4,
         encoder_rate=5e-5,
         warm_up=20,
