@@ -171,8 +171,25 @@ CONFIGS = {
             Stage(200, FULL, narrowest=0.75, decay=True, frozen_norms=True),
         ),
     ),
+    "close": Config(
+        shares={"close": 3, "distilled": 5, "indoor": 2, "nyu": 2, "outdoor": 2, "stk": 2},
+        decoder_rate=2e-4,
+        encoder_rate=5e-5,
+        warm_up=20,
+        ema=0.99,
+        # of a map that is upside down, the other parts see a scale of 0: only the anchor turns it round
+        weights=Weights(invariant=0, anchor=0.5),
+        seed=3,
+        anew=True,
+        score_minutes=1e9,
+        stages=(
+            Stage(1000, HUGE, narrowest=0.75, decay=True, frozen_norms=True),
+            Stage(400, FULL, narrowest=0.75, decay=True, frozen_norms=True),
+        ),
+    ),
 }
-"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone."""
+"""Runs by name; "further" goes on from the weights of another, "distilled" has a teacher's pairs alone; "close"
+adds close-ups to what the weights that ship know, and has their own maps of other pictures to hold on to that."""
 
 _SHORT = Config(
     anew=True,

@@ -2,10 +2,14 @@
 
 What the teacher says of a photo is written as a source like any other (see `data`), so the run, its loss and its scores
 are the same. The loss is blind to scale and shift, which relative inverse depth leaves open.
+
+``python -m training.teacher MODEL --photos FOLDER --data DATA`` writes the pairs alone. With the model that ships as
+the teacher they hold a run to what it knows already, while it learns something else beside.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,3 +92,19 @@ def _write(picture: Image.Image, reference: NDArray[np.uint16], rgb: Path, depth
     staged = depth.with_suffix(".part")
     Image.fromarray(reference).save(staged, "PNG")
     staged.replace(depth)
+
+
+def main() -> None:
+    """Read the command line and write the pairs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("teacher", metavar="MODEL", help="a model of the cache, or the one that ships")
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="gets train/ and val/")
+    options = parser.parse_args()
+    print(f"{label(options.teacher, photos_in(options.photos), options.data)} pairs in {options.data}")
+
+
+if __name__ == "__main__":
+    main()

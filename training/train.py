@@ -116,7 +116,10 @@ class Run:
             self._grow(path, state["network"], new)
             return
         self.network.load_state_dict(state["network"])
+        own = [{key: group[key] for key in ("peak", "weight_decay")} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, rates in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(rates)  # a run that starts from another has rates of its own
         for name, tensor in state["ema"].items():
             self.average.state[name].copy_(tensor)
         self.step, self.clock = state["step"], Clock(state["seconds"])

@@ -66,6 +66,16 @@ def test_too_few_photos_are_refused(tmp_path: Path) -> None:
         teacher.photos_in(tmp_path)
 
 
+def test_the_pairs_can_be_had_alone(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["teacher", TEACHER, "--photos", str(photos), "--data", str(tmp_path / "data")]
+    monkeypatch.setattr(sys, "argv", command)
+    teacher.main()
+    assert "24 pairs" in capsys.readouterr().out
+    assert len(list((tmp_path / "data").rglob("*.png"))) == 24
+
+
 @pytest.mark.slow
 def test_the_command_makes_weights_of_photos_alone(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -222,9 +222,11 @@ def test_a_longer_run_can_start_where_the_rates_began_to_fall(ended: train.Run, 
 def test_a_further_run_counts_its_own_steps_from_the_end_of_another(
     ended: train.Run, tmp_path: Path, sampler: data.Sampler
 ) -> None:
-    config = replace(TINY, anew=True)
+    config = replace(TINY, anew=True, encoder_rate=TINY.encoder_rate / 2)
     further = train.Run(tmp_path / "further", config, start=ended.folder / "last.pt")
     assert further.step == 0
+    own, earlier = (run.optimizer.param_groups[0]["peak"] for run in (further, ended))
+    assert own == earlier / 2, "its rates are its own"
     assert all(torch.equal(further.network.state_dict()[k], t) for k, t in ended.network.state_dict().items())
     for batch in sampler.ahead(0, [TINY.stages[0]] * 3):
         further.train_on(batch)

@@ -1,7 +1,8 @@
 """Render training data: ``python -m training.render --assets FOLDER --out DATA --source outdoor --frames 500``.
 
-Runs where ``bpy``, ``OpenEXR`` and ``moderngl`` are installed. Scenes are numbered from ``--seed`` on; the command goes
-on where it was stopped, and ends when the scenes from that seed on have given at least ``--frames`` frames in
+Runs where ``bpy``, ``OpenEXR`` and ``moderngl`` are installed; the source ``close`` needs none of them, but other
+sources in DATA/train: their pictures stand behind what is close. Scenes are numbered from ``--seed`` on; the command
+goes on where it was stopped, and ends when the scenes from that seed on have given at least ``--frames`` frames in
 DATA/train/SOURCE.
 """
 
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .close import closeup
 from .frames import Folder
 from .parameters import FIRST_SEED, QUICK, VIEWS
 
@@ -58,13 +60,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def producer(options: argparse.Namespace, out: Folder) -> Callable[[int], str]:
+    """Return what makes the scenes of a source."""
+    if options.source == "close":
+        return closeup.producer(options.assets, out)
+    from .produce import Producer  # here, since it needs Blender
+
+    return Producer(options.assets, out, options.source, options.threads, options.quick)
+
+
 def main() -> None:
     """Render what the command line asks for."""
     options = parse(sys.argv[1:])
-    from .produce import Producer  # here, since it needs Blender
-
     out = Folder(options.out / "train" / options.source)
-    produce = Producer(options.assets, out, options.source, options.threads, options.quick)
+    produce = producer(options, out)
     print(f"{render(out, options.seed, options.frames, produce)} frames in {out.path}")
 
 

@@ -15,6 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -78,6 +79,12 @@ DEBIAN = (
             ("088-data", "0.8.8-12"),
             ("oacmp1", "3-7"),
         )
+    ),
+    Package(
+        "tuxpaint-stamps-default",
+        "2022.06.04-1",
+        ("*/tuxpaint/stamps/*.png", "*/tuxpaint/stamps/*.txt"),
+        "GPL-2+",
     ),
     Package("mate-backgrounds", "1.26.0-1", ("*.jpg",), "GPL-2+, CC-BY-SA 4.0"),
 )
@@ -273,11 +280,11 @@ def unpack_npm(archive: Path, folder: Path) -> None:
                 games.put(folder / "hdri" / name, base64.b64decode(text[1]))
 
 
-def fetch(folder: Path) -> None:
-    """Fetch and unpack every package, one at a time, and record them."""
+def fetch(folder: Path, only: Sequence[str] = ()) -> None:
+    """Fetch and unpack every package, or only some, one at a time, and record them."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = ["| package | version | licences | SHA-256 |", "|---|---|---|---|"]
-    for package in (*DEBIAN, NPM):
+    for package in (p for p in (*DEBIAN, NPM) if not only or p.name in only):
         with tempfile.TemporaryDirectory(dir=folder) as place:
             archive = _download(package, Path(place))
             digest = hashlib.sha256(archive.read_bytes()).hexdigest()
@@ -288,6 +295,7 @@ def fetch(folder: Path) -> None:
         rows.append(f"| {package.name} | {package.version} | {package.licence} | {digest} |")
     unpack_nested(folder)
     unpack_games(folder)
+    (folder / INDEX).unlink(missing_ok=True)  # it knows nothing of what is new
     note = "Details: `usr/share/doc/PACKAGE/copyright`, `furniture/LIBRARY/LICENSE.TXT`.\n"
     (folder / "LICENCES.md").write_text("\n".join([*rows, "", note]), encoding="utf-8")
 
@@ -308,8 +316,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", default=(), help="names of packages (default: all)")
     options = parser.parse_args()
-    fetch(options.folder)
+    fetch(options.folder, options.only)
     print(
         f"{len(Assets(options.folder).textures('any'))} textures, {len(Assets(options.folder).photos())} photos"
     )

@@ -66,7 +66,7 @@ LIMITS = {
 }
 FAR = {"outdoor": 3500.0, "stk": 7000.0, "indoor": 2000.0}
 """Beyond it lies the sky, or a background that is a picture of one."""
-VIEWS = {"outdoor": (9, 13), "stk": (16, 24), "indoor": (9, 13)}
+VIEWS = {"outdoor": (9, 13), "stk": (16, 24), "indoor": (9, 13), "close": (1, 1)}
 """How many frames a scene gives."""
 QUICK = ("outdoor", "stk")
 """Sources that OpenGL can draw."""
