@@ -175,7 +175,9 @@ def _ruffled(frame: Frame) -> Array:
     strength, fine = rng.uniform(*FUR) * frame.half[0], rng.uniform(60, 160) / frame.half[0]
     flat = frame.directions.reshape(-1, 3) * (fine, fine, 1)
     bent = [(frame.noise(flat + shift, 2) - 0.5).reshape(frame.shape) for shift in (0, 11)]
-    return frame.directions + 2 * strength * np.stack([*bent, np.zeros(frame.shape)], 2).astype(np.float32)
+    bending: Array = np.stack([*bent, np.zeros(frame.shape)], 2).astype(np.float32)
+    rays: Array = frame.directions + np.float32(2 * strength) * bending
+    return rays
 
 
 def _backdrop(rear: float, frame: Frame, scenes: Scenes) -> Layer:
