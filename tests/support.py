@@ -95,6 +95,21 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def seconds_of_threads(first: str, work: str) -> tuple[float, float]:
+    """Run ``first``, which imports and warms up, then ``work``; return what other threads and its own took for work."""
+    code = f"""
+import time
+{first}
+before = time.process_time() - time.thread_time()
+{work}
+print(time.process_time() - time.thread_time() - before, time.thread_time())
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    others, own = map(float, done.stdout.split())
+    return others, own
+
+
 def flip(path: Path, position: int) -> None:
     """Flip one bit of a file in place."""
     with path.open("r+b") as file:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from types import ModuleType
 
@@ -21,7 +19,7 @@ from depthmap.families import RESTORES
 from depthmap.input_sizes import at_size, network_size, rounded_size
 from depthmap.resizing import resize
 from depthmap.transforms import PREPARED, prepare, restore
-from support import GOLDENS
+from support import GOLDENS, seconds_of_threads
 
 TOLERANCE = 1e-4
 PUBLISHED = [spec for spec in CATALOG.values() if (GOLDENS / f"{spec.name}.npz").exists()]
@@ -321,22 +319,19 @@ def test_a_batch_of_maps_is_not_taken_for_a_map() -> None:
 
 
 _RESIZING = """
-import time
 import numpy as np
 from depthmap.resizing import resize
-
 picture = np.zeros((900, 1200, 3), np.uint8)
 resize(picture, 384, 512)
-before = time.process_time() - time.thread_time()
+"""
+_RESIZE = """
 for _ in range(20):
     resize(picture, 384, 512)
     resize(picture[..., 0], 1500, 2000)
-print(time.process_time() - time.thread_time() - before, time.thread_time())
 """
 
 
 def test_resizing_takes_no_time_of_other_threads() -> None:
     """NumPy's BLAS threads would go on spinning for a while after each product, beside the network."""
-    done = subprocess.run([sys.executable, "-c", _RESIZING], capture_output=True, text=True, check=True)
-    others, own = map(float, done.stdout.split())
+    others, own = seconds_of_threads(_RESIZING, _RESIZE)
     assert others < 0.05 * own

@@ -114,14 +114,11 @@ def restore(values: NDArray[Any], height: int, width: int, how: str = "cubic") -
     return resize(values, height, width, how)
 
 
-PREPARED: dict[str, Callable[[NDArray[Any], int, int, ModelSpec], Float32]] = {
-    "cubic": lambda picture, height, width, spec: resize(picture, height, width),
-    "linear": lambda picture, height, width, spec: resize(picture, height, width, "linear"),
-    "linear_antialiased": lambda picture, height, width, spec: resize(
-        picture, height, width, "linear_antialiased"
-    ),
-    "bytes": _resize_bytes,
-}
+def _by(how: str) -> Callable[[NDArray[Any], int, int, ModelSpec], Float32]:
+    return lambda picture, height, width, spec: resize(picture, height, width, how)
+
+
+PREPARED = {how: _by(how) for how in ("cubic", "linear", "linear_antialiased")} | {"bytes": _resize_bytes}
 """How a picture is resized for a network: picture (H, W, 3), new height and width, spec → float32, the same range."""
 INPUTS: dict[str, Callable[[int, int], float]] = {
     "aspect": lambda width, height: width / height,

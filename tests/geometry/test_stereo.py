@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -12,6 +9,7 @@ from depthmap.depth import METRIC, Depth
 from depthmap.errors import UsageError
 from depthmap.geometry import Stereo, anaglyph, stereo
 from raycast import room
+from support import seconds_of_threads
 
 GREY = np.full((20, 30, 3), 90, np.uint8)
 
@@ -106,21 +104,18 @@ def test_grey_stays_grey_in_an_anaglyph() -> None:
 
 
 _MIXING = """
-import time
 import numpy as np
 from depthmap.geometry import Stereo, anaglyph
-
 view = np.zeros((600, 4000, 3), np.uint8)
 anaglyph(Stereo(view[:1], view[:1]))
-before = time.process_time() - time.thread_time()
+"""
+_MIX = """
 for _ in range(3):
     anaglyph(Stereo(view, view))
-print(time.process_time() - time.thread_time() - before, time.thread_time())
 """
 
 
 def test_an_anaglyph_takes_no_time_of_other_threads() -> None:
     """NumPy's BLAS threads would go on spinning for a while after each product, beside the network."""
-    done = subprocess.run([sys.executable, "-c", _MIXING], capture_output=True, text=True, check=True)
-    others, own = map(float, done.stdout.split())
+    others, own = seconds_of_threads(_MIXING, _MIX)
     assert others < 0.05 * own

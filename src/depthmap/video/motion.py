@@ -28,7 +28,7 @@ _LEAST_NORMAL = 1e-3
 _SLOPE = 2.0
 """Grey levels a pixel that count as no slope."""
 _ENOUGH = 2_600
-"""Pixels that tell a motion as well as more; with these few NumPy's BLAS begins no threads (see `transforms`)."""
+"""Pixels that tell a motion as well as more; with these few NumPy's BLAS begins no threads (see `resizing`)."""
 _SOME = 5
 """Of so many residuals one is enough for their median."""
 _REACH = 0.1

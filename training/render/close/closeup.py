@@ -176,8 +176,7 @@ def _ruffled(frame: Frame) -> Array:
     flat = frame.directions.reshape(-1, 3) * (fine, fine, 1)
     bent = [(frame.noise(flat + shift, 2) - 0.5).reshape(frame.shape) for shift in (0, 11)]
     bending: Array = np.stack([*bent, np.zeros(frame.shape)], 2).astype(np.float32)
-    rays: Array = frame.directions + np.float32(2 * strength) * bending
-    return rays
+    return np.asarray(frame.directions + np.float32(2 * strength) * bending)
 
 
 def _backdrop(rear: float, frame: Frame, scenes: Scenes) -> Layer:
