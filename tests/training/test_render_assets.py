@@ -31,6 +31,16 @@ def test_only_what_is_used_is_unpacked_and_always_the_licence() -> None:
     assert not is_wanted(KARTS + "tracks/mines/waterfall.ogg", karts)
 
 
+def test_what_was_fetched_before_stays_on_record(tmp_path: Path) -> None:
+    row = "| mate-backgrounds | 1.26.0-1 | GPL-2+, CC-BY-SA 4.0 | 0123 |"
+    record = tmp_path / assets.RECORD
+    record.write_text(f"| package | version | licences | SHA-256 |\n|---|---|---|---|\n{row}\n\nDetails: x\n")
+    assert assets.recorded(tmp_path) == {"mate-backgrounds": row}
+    assets.fetch(tmp_path, only=["no package of ours"])
+    assert row in record.read_text().splitlines()
+    assert assets.recorded(tmp_path / "elsewhere") == {}
+
+
 @pytest.mark.parametrize("track", sorted(HELD_OUT_TRACKS))
 def test_tracks_of_the_validation_set_are_not_unpacked(track: str) -> None:
     assert not is_wanted(f"{KARTS}tracks/{track}/scene.xml", package("supertuxkart-data"))

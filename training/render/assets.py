@@ -111,6 +111,7 @@ KINDS = {
 """Textures of a kind of surface, by name."""
 OUTDOORS = re.compile(r"bridge|city|dawn|esplanade|forest|park|sky|sunrise|sunset|venice")
 INDEX = "textures.json"
+RECORD = "LICENCES.md"
 
 
 @dataclass(frozen=True)
@@ -281,9 +282,9 @@ def unpack_npm(archive: Path, folder: Path) -> None:
 
 
 def fetch(folder: Path, only: Sequence[str] = ()) -> None:
-    """Fetch and unpack every package, or only some, one at a time, and record them."""
+    """Fetch and unpack every package, or only some, one at a time, and record them beside those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = ["| package | version | licences | SHA-256 |", "|---|---|---|---|"]
+    rows = recorded(folder)
     for package in (p for p in (*DEBIAN, NPM) if not only or p.name in only):
         with tempfile.TemporaryDirectory(dir=folder) as place:
             archive = _download(package, Path(place))
@@ -292,12 +293,20 @@ def fetch(folder: Path, only: Sequence[str] = ()) -> None:
                 unpack_npm(archive, folder)
             else:
                 unpack_debian(package, archive, folder)
-        rows.append(f"| {package.name} | {package.version} | {package.licence} | {digest} |")
+        rows[package.name] = f"| {package.name} | {package.version} | {package.licence} | {digest} |"
     unpack_nested(folder)
     unpack_games(folder)
     (folder / INDEX).unlink(missing_ok=True)  # it knows nothing of what is new
+    table = ["| package | version | licences | SHA-256 |", "|---|---|---|---|", *rows.values()]
     note = "Details: `usr/share/doc/PACKAGE/copyright`, `furniture/LIBRARY/LICENSE.TXT`.\n"
-    (folder / "LICENCES.md").write_text("\n".join([*rows, "", note]), encoding="utf-8")
+    (folder / RECORD).write_text("\n".join([*table, "", note]), encoding="utf-8")
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    """Return the rows of the packages that were fetched before, by name."""
+    record = folder / RECORD
+    lines = record.read_text(encoding="utf-8").splitlines()[2:] if record.exists() else []
+    return {line.split("|")[1].strip(): line for line in lines if line.startswith("|")}
 
 
 def _download(package: Package, place: Path) -> Path:
@@ -316,7 +325,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="*", default=(), help="names of packages (default: all)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[package.name for package in (*DEBIAN, NPM)],
+        default=[],
+        metavar="PACKAGE",
+        help="fetch this package; may be given several times (default: all)",
+    )
     options = parser.parse_args()
     fetch(options.folder, options.only)
     print(
